@@ -1,0 +1,165 @@
+//! The build report: one JSON document per build. Field names and types of the first ten are fixed (build report §1).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    digest::Digest,
+    finding::Finding,
+    id::{BuildId, EngineId},
+};
+
+/// How one check ended. `Error` means that we could not run it: never shown as "you failed".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// Nothing blocks, nothing to say.
+    Passed,
+    /// Nothing blocks, something to say.
+    Warned,
+    /// At least one blocking finding.
+    Failed,
+    /// Its evidence could not be gathered.
+    Error,
+    /// It does not apply to this kind of engine or image.
+    Skipped,
+}
+
+impl CheckStatus {
+    /// The word on every wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Warned => "warned",
+            Self::Failed => "failed",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One check in a report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckResult {
+    /// Id of the check, as in `/docs/checks/{id}`.
+    pub id: String,
+    /// Title of the check.
+    pub title: String,
+    /// How it ended.
+    pub status: CheckStatus,
+    /// Why it was skipped or could not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its findings, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// The outcome of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Static checks are judged, the run is still going on.
+    Running,
+    /// Gate A passed.
+    Available,
+    /// Gate A failed.
+    Invalid,
+    /// The gate itself could not finish; the build is not to blame.
+    NotTestable,
+}
+
+/// A request of the test run, as the report shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestSummary {
+    /// Id of the sample.
+    pub sample: String,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Milliseconds.
+    pub duration_ms: u64,
+    /// Bytes.
+    pub result_bytes: u64,
+}
+
+/// Measured figures of the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Wall time of the process, milliseconds.
+    pub wall_ms: u64,
+    /// CPU time, milliseconds.
+    pub cpu_ms: u64,
+    /// Peak memory, bytes.
+    pub peak_memory_bytes: u64,
+    /// Process start to the first 200 of `/ready`, milliseconds.
+    pub ready_ms: Option<u64>,
+    /// Sum of result bytes.
+    pub result_bytes: u64,
+    /// Calls of `/process`.
+    pub requests: Vec<RequestSummary>,
+}
+
+/// The document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Engine the build belongs to; `null` on a laptop when the manifest names none.
+    pub engine_id: Option<EngineId>,
+    /// Build; `null` on a laptop.
+    pub build: Option<BuildId>,
+    /// Time of the push, epoch milliseconds.
+    pub upload_time: i64,
+    /// E-mail of the account that pushed.
+    pub user: String,
+    /// Full reference `host/org/name:tag`.
+    pub image: String,
+    /// One object with the key names of `docker inspect`.
+    pub inspect: Vec<Value>,
+    /// Known vulnerabilities, Clair's key names.
+    pub vulnerabilities: Vec<Value>,
+    /// Only severities that occur.
+    pub vulnerability_counts: BTreeMap<String, u64>,
+    /// Standard output of the test run.
+    pub test_log: Vec<String>,
+    /// Equals `errors.is_empty()`.
+    pub success: bool,
+    /// Sentences of the blocking findings.
+    pub errors: Vec<String>,
+    /// 1.
+    pub schema_version: u32,
+    /// `compliance` at push.
+    pub gate: String,
+    /// Outcome.
+    pub verdict: Verdict,
+    /// Build number within the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Digest of the manifest that was pushed.
+    pub image_digest: Option<Digest>,
+    /// Such as `linux/amd64`.
+    pub platform: Option<String>,
+    /// Sum of the layers as transferred, bytes.
+    pub image_size_bytes: u64,
+    /// The manifest as read from the image.
+    pub manifest: Option<Value>,
+    /// Deployment model under which it was tested.
+    pub deployment_model: Option<String>,
+    /// Identity of the policy.
+    pub policy: Value,
+    /// All checks, in their fixed order.
+    pub checks: Vec<CheckResult>,
+    /// Sentences of findings that do not block.
+    pub warnings: Vec<String>,
+    /// Figures of the run, if there was one.
+    pub stats: Option<Stats>,
+    /// The ten minutes ran out.
+    pub timed_out: bool,
+    /// [`crate::finding::canonical_hash`] over all findings.
+    pub findings_hash: Digest,
+}

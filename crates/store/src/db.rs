@@ -1,0 +1,131 @@
+//! The database: SQLite in one file. Everybody reads through a pool of read-only connections; whoever writes takes
+//! the one writing connection and begins with the intent to write, so that two writers queue here instead of failing
+//! half-way with "database is locked". A commit that returned is on the disk.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::error::Error;
+
+/// Readers at one time. They are cheap, but each keeps its own page cache.
+const READERS: u32 = 4;
+
+/// How long a caller waits for a connection before [`crate::error::ErrorKind::Busy`].
+const WAIT: Duration = Duration::from_secs(30);
+
+/// An open database. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Db {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+impl Db {
+    /// Opens the file, creating it if it is not there, and brings its tables to this version.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the file cannot be used, [`Error::Migrate`] when its tables are of a newer version.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(WAIT)
+            .test_before_acquire(false)
+            .connect_with(options.clone().create_if_missing(true))
+            .await
+            .map_err(|source| Error::Open { path: path.into(), source })?;
+        sqlx::migrate!("./migrations").run(&writer).await.map_err(|source| Error::Migrate { path: path.into(), source })?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(WAIT)
+            .test_before_acquire(false)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(|source| Error::Open { path: path.into(), source })?;
+        Ok(Self { readers, writer })
+    }
+
+    /// The readers. A statement that writes fails here.
+    pub fn read(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Begins a transaction on the writing connection, waiting for whoever has it. Dropped without
+    /// [`Transaction::commit`], it leaves nothing behind. Keep it short: everybody else waits.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; its kind is `Busy` when the wait took too long.
+    pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Closes all connections, which folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_committed_is_there_after_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.db");
+        let db = Db::open(&path).await.unwrap();
+        for (n, commit) in [(1, true), (2, false)] {
+            let mut tx = db.write().await.unwrap();
+            sqlx::query("INSERT INTO repositories (name, organization_id, created_at) VALUES ($1, 1, 0)")
+                .bind(format!("1/r{n}"))
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            if commit {
+                tx.commit().await.unwrap();
+            }
+        }
+        drop(db);
+        let db = Db::open(&path).await.unwrap();
+        let names: Vec<String> = sqlx::query_scalar("SELECT name FROM repositories").fetch_all(db.read()).await.unwrap();
+        assert_eq!(names, ["1/r1"]);
+    }
+
+    #[tokio::test]
+    async fn the_settings_that_keep_a_commit_are_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *tx).await.unwrap();
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await.unwrap();
+        let keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!((mode.as_str(), synchronous, keys), ("wal", 2, 1));
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        let refused = sqlx::query("DELETE FROM repositories").execute(db.read()).await.unwrap_err();
+        assert!(refused.to_string().contains("readonly"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_named() {
+        let error = Db::open(Path::new("/nonexistent/p.db")).await.unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/p.db"), "{error}");
+    }
+}
