@@ -22,10 +22,13 @@ mod certify;
 mod client;
 mod deadline;
 mod desk;
+pub mod graphql;
 mod hook;
+mod ids;
 mod journal;
 mod kind;
 mod multipart;
+mod run;
 pub mod samples;
 mod webhook;
 
@@ -116,12 +119,16 @@ pub struct Pace {
     pub ready_call: Duration,
     /// Pauses before the second, third... attempt of a call; their number is that of the retries (§1.3).
     pub retries: Vec<Duration>,
+    /// Longest pause before an engine is called again that asks to be polled.
+    pub poll: Duration,
     /// Longest silence of an engine that works asynchronously (§1.4).
     pub silence: Duration,
     /// Longest time to open a connection.
     pub connect: Duration,
-    /// How long an answer may still come after the process has ended; also the longest time for the sandbox to clear up after the run.
-    pub aftermath: Duration,
+    /// How long an answer may still arrive after the process has ended, and how long the end of a process may follow a broken connection.
+    pub last_words: Duration,
+    /// Longest time for the sandbox to clear up once the run is over.
+    pub clear_up: Duration,
 }
 
 impl Default for Pace {
@@ -132,9 +139,11 @@ impl Default for Pace {
             ready_poll_max: Duration::from_millis(500),
             ready_call: Duration::from_secs(5),
             retries: vec![Duration::from_secs(1), Duration::from_secs(5)],
+            poll: Duration::from_secs(5),
             silence: Duration::from_secs(60),
             connect: Duration::from_secs(2),
-            aftermath: Duration::from_secs(20),
+            last_words: Duration::from_millis(500),
+            clear_up: Duration::from_secs(30),
         }
     }
 }
@@ -160,15 +169,7 @@ pub struct Caps {
 
 impl Default for Caps {
     fn default() -> Self {
-        Self {
-            result: 32 << 20,
-            counted: 128 << 20,
-            json: 10 << 20,
-            file: 100 << 20,
-            stored: 256 << 20,
-            assets: 256,
-            connections: 64,
-        }
+        Self { result: 32 << 20, counted: 128 << 20, json: 10 << 20, file: 100 << 20, stored: 256 << 20, assets: 256, connections: 64 }
     }
 }
 

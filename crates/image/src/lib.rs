@@ -1,1 +1,42 @@
-//! placeholder
+//! An OCI image: where its blobs come from, what is in its layers, and how to lay it out on disk.
+//!
+//! The rule of this crate: everything read from an image is hostile. Nothing here runs it, nothing here reaches the network, every read has
+//! a cap, and what is wrong with an image is told apart ([`ImageProblem`], [`LayerProblem`]) from what kept us from reading it ([`Error`]).
+
+mod archive;
+mod beneath;
+mod caps;
+mod config;
+mod docker_archive;
+mod error;
+mod evidence;
+mod extract;
+mod header;
+mod inflate;
+mod inspection;
+mod layer;
+mod manifest;
+mod member;
+mod oci_layout;
+pub mod pack;
+mod path;
+mod pax;
+mod platform;
+mod read_file;
+mod source;
+mod tar;
+mod tree;
+mod unpack;
+
+pub use caps::Caps;
+pub use config::{ImageConfig, inspect as docker_inspect};
+pub use error::{Error, ImageProblem, InspectError};
+pub use evidence::{ANALYSER_VERSION, Compression, Entry, EntryKind, KeptFile, LayerEvidence, LayerProblem, StoredError, WANTED, Wanted};
+pub use inspection::{Inspection, inspect};
+pub use layer::LayerReader;
+pub use manifest::{Descriptor, ImageRef, select};
+pub use platform::Platform;
+pub use read_file::{FileContent, ReadFileError};
+pub use source::{BlobSource, Opened, Transport, open};
+pub use tree::{Node, ResolveError, Tree};
+pub use unpack::LayerCache;

@@ -38,6 +38,45 @@ pub struct Digest {
     hex: Box<str>,
 }
 
+/// Makes a digest of bytes that arrive piece by piece.
+#[derive(Clone, Debug)]
+pub struct Hasher(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    Sha256(sha2::Sha256),
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// Begins with no bytes.
+    pub fn new(algorithm: Algorithm) -> Self {
+        use sha2::Digest as _;
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+        })
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        use sha2::Digest as _;
+        match &mut self.0 {
+            State::Sha256(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
+    }
+
+    /// The digest of all bytes taken.
+    pub fn finish(self) -> Digest {
+        use sha2::Digest as _;
+        match self.0 {
+            State::Sha256(state) => Digest::from_sha256(state.finalize().into()),
+            State::Sha512(state) => Digest::from_sha512(state.finalize().into()),
+        }
+    }
+}
+
 /// Why a text is no digest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DigestError {
@@ -159,6 +198,18 @@ mod tests {
         fn text_round_trips(hash in proptest::array::uniform32(0u8..)) {
             let digest = Digest::from_sha256(hash);
             proptest::prop_assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
+        }
+
+        #[test]
+        fn in_pieces_as_in_one(bytes: Vec<u8>, cut in 0usize..100, wide: bool) {
+            let algorithm = if wide { Algorithm::Sha512 } else { Algorithm::Sha256 };
+            let mut hasher = Hasher::new(algorithm);
+            let (head, tail) = bytes.split_at(cut.min(bytes.len()));
+            hasher.update(head);
+            hasher.update(tail);
+            let digest = hasher.finish();
+            proptest::prop_assert!(digest.matches(&bytes));
+            proptest::prop_assert_eq!(digest.algorithm(), algorithm);
         }
 
         #[test]

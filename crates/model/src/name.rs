@@ -114,9 +114,8 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        let well_formed = text.len() <= 128
-            && text.bytes().next().is_some_and(word)
-            && text.bytes().all(|b| word(b) || b == b'.' || b == b'-');
+        let well_formed =
+            text.len() <= 128 && text.bytes().next().is_some_and(word) && text.bytes().all(|b| word(b) || b == b'.' || b == b'-');
         if well_formed { Ok(Self(text.into())) } else { Err(NameError::Tag(shown(text))) }
     }
 }
@@ -159,7 +158,24 @@ mod tests {
         for good in ["1/a", "1/a__b", "1/a---b", "1/a.b_c/d"] {
             assert!(good.parse::<RepoName>().is_ok(), "{good}");
         }
-        for bad in ["", "a/b", "1", "1/", "01/a", "0/a", "-1/a", "1/A", "1/a..b", "1/a___b", "1//a", "1/a/", "1/../a", "1/a.", "1/é", "99999999999999999999/a"] {
+        for bad in [
+            "",
+            "a/b",
+            "1",
+            "1/",
+            "01/a",
+            "0/a",
+            "-1/a",
+            "1/A",
+            "1/a..b",
+            "1/a___b",
+            "1//a",
+            "1/a/",
+            "1/../a",
+            "1/a.",
+            "1/é",
+            "99999999999999999999/a",
+        ] {
             assert!(bad.parse::<RepoName>().is_err(), "{bad}");
         }
         assert_eq!(format!("1/{}", "a".repeat(300)).parse::<RepoName>(), Err(NameError::Long(302)));

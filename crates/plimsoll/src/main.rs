@@ -1,1 +1,27 @@
-fn main() {}
+//! The binary: what was typed becomes calls of the other crates. One file per command.
+
+mod commands;
+mod engine_image;
+mod log;
+mod progress;
+mod push;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// A gate for containerised engines: push an image, get a verdict with reasons.
+#[derive(Parser)]
+#[command(name = "plimsoll", version, about, long_about = None, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    // The sandbox's helper must run before any thread exists.
+    if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::HELPER_COMMAND) {
+        sandbox::helper_main();
+    }
+    commands::run(Cli::parse().command)
+}

@@ -1,1 +1,17 @@
-//! placeholder
+//! The server: everything on one port. Here the parts are put together and started; what they do is in their own modules.
+
+pub mod app;
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod error;
+mod gate;
+pub mod graphql;
+pub mod http;
+pub mod jobs;
+pub mod ops;
+pub mod pushed_image;
+mod start;
+
+pub use start::{Server, start};

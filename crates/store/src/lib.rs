@@ -1,11 +1,19 @@
 //! What survives a restart: the database by noun, and blobs on disk. SQL and file layout live here and nowhere else;
 //! rules of the domain do not.
 
+pub mod accounts;
 pub mod blobs;
+pub mod build_logs;
+pub mod builds;
 pub mod db;
+pub mod engines;
 pub mod error;
+pub mod evidence;
+pub mod jobs;
+pub mod manifests;
 pub mod pushes;
 pub mod repositories;
+pub mod unclaimed_pushes;
 pub mod uploads;
 
 pub use db::Db;

@@ -1,0 +1,141 @@
+//! The outbox of pushes. A row is written in the transaction that moved a tag, and marked handled in the transaction that
+//! acted on it: a push is never lost and never acted on twice, whenever the process ends.
+
+use model::{
+    digest::Digest,
+    name::{RepoName, Tag},
+};
+use sqlx::{FromRow, SqliteConnection};
+
+use crate::{Db, error::Error};
+
+/// A manifest that was pushed under a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// Grows with every push.
+    pub id: i64,
+    /// The repository.
+    pub repository: RepoName,
+    /// The tag that was moved.
+    pub tag: Tag,
+    /// What it names now.
+    pub digest: Digest,
+    /// Who pushed, as the registry was told.
+    pub account: String,
+    /// Milliseconds since 1970.
+    pub pushed_at: i64,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    repository: String,
+    tag: String,
+    digest: String,
+    account: String,
+    pushed_at: i64,
+}
+
+impl TryFrom<Row> for Push {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id,
+            repository: row.repository.parse().map_err(|_| Error::row("push_events", "repository", &row.repository))?,
+            tag: row.tag.parse().map_err(|_| Error::row("push_events", "tag", &row.tag))?,
+            digest: row.digest.parse().map_err(|_| Error::row("push_events", "digest", &row.digest))?,
+            account: row.account,
+            pushed_at: row.pushed_at,
+        })
+    }
+}
+
+/// Pushes nobody has handled yet, oldest first, at most `limit`.
+///
+/// # Errors
+/// [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
+pub async fn unhandled(db: &Db, limit: u32) -> Result<Vec<Push>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, repository, tag, digest, account, pushed_at FROM push_events WHERE handled = 0 ORDER BY id LIMIT $1",
+    )
+    .bind(limit)
+    .fetch_all(db.read())
+    .await?;
+    rows.into_iter().map(Push::try_from).collect()
+}
+
+/// Marks a push handled, inside the transaction that acted on it. False when it was handled before: then undo what you did.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn mark_handled(tx: &mut SqliteConnection, id: i64) -> Result<bool, Error> {
+    let done = sqlx::query("UPDATE push_events SET handled = 1 WHERE id = $1 AND handled = 0").bind(id).execute(tx).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes a push into the outbox. Returns its id.
+pub(crate) async fn record(
+    tx: &mut SqliteConnection,
+    repository: &RepoName,
+    tag: &Tag,
+    digest: &Digest,
+    account: &str,
+    now: i64,
+) -> Result<i64, Error> {
+    let id = sqlx::query_scalar(
+        "INSERT INTO push_events (repository, tag, digest, account, pushed_at) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+    )
+    .bind(repository.as_str())
+    .bind(tag.as_str())
+    .bind(digest.to_string())
+    .bind(account)
+    .bind(now)
+    .fetch_one(tx)
+    .await?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn recorded(db: &Db, tag: &str) -> i64 {
+        let mut tx = db.write().await.unwrap();
+        let (repository, tag, digest) = ("1/a".parse().unwrap(), tag.parse().unwrap(), Digest::of(b"m"));
+        let id = record(&mut tx, &repository, &tag, &digest, "ann@example.com", 5).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn a_push_is_handed_out_until_it_is_handled() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        let (first, second) = (recorded(&db, "v1").await, recorded(&db, "v2").await);
+        let open = unhandled(&db, 10).await.unwrap();
+        assert_eq!(open.iter().map(|push| push.id).collect::<Vec<_>>(), [first, second]);
+        assert_eq!((open[0].tag.as_str(), open[0].account.as_str(), open[0].pushed_at), ("v1", "ann@example.com", 5));
+
+        let mut tx = db.write().await.unwrap();
+        assert!(mark_handled(&mut tx, first).await.unwrap());
+        drop(tx);
+        assert_eq!(unhandled(&db, 10).await.unwrap().len(), 2, "a handler that did not commit has done nothing");
+
+        let mut tx = db.write().await.unwrap();
+        assert!(mark_handled(&mut tx, first).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(unhandled(&db, 10).await.unwrap()[0].id, second);
+        let mut tx = db.write().await.unwrap();
+        assert!(!mark_handled(&mut tx, first).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        recorded(&db, "v1").await;
+        recorded(&db, "v2").await;
+        assert_eq!(unhandled(&db, 1).await.unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,208 @@
+//! Repositories: which blobs each may hand out, and its tags. A repository comes to be with its first blob or manifest.
+
+use model::{
+    digest::Digest,
+    name::{RepoName, Tag},
+};
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use crate::{Db, error::Error};
+
+/// The row of a repository, `None` when nothing was ever pushed to it.
+pub(crate) async fn id(executor: impl SqliteExecutor<'_>, repository: &RepoName) -> Result<Option<i64>, Error> {
+    Ok(sqlx::query_scalar("SELECT id FROM repositories WHERE name = $1").bind(repository.as_str()).fetch_optional(executor).await?)
+}
+
+/// The row of a repository, made if it is not there.
+pub(crate) async fn ensure(tx: &mut SqliteConnection, repository: &RepoName, now: i64) -> Result<i64, Error> {
+    if let Some(id) = id(&mut *tx, repository).await? {
+        return Ok(id);
+    }
+    let id = sqlx::query_scalar("INSERT INTO repositories (name, organization_id, created_at) VALUES ($1, $2, $3) RETURNING id")
+        .bind(repository.as_str())
+        .bind(repository.organization().0)
+        .bind(now)
+        .fetch_one(tx)
+        .await?;
+    Ok(id)
+}
+
+/// Size of a blob that this repository holds.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn blob_size(db: &Db, repository: &RepoName, digest: &Digest) -> Result<Option<u64>, Error> {
+    let size: Option<i64> = sqlx::query_scalar(
+        "SELECT b.size FROM repositories r JOIN repository_blobs l ON l.repository_id = r.id JOIN blobs b ON b.digest = l.digest
+         WHERE r.name = $1 AND l.digest = $2",
+    )
+    .bind(repository.as_str())
+    .bind(digest.to_string())
+    .fetch_optional(db.read())
+    .await?;
+    Ok(size.map(i64::cast_unsigned))
+}
+
+/// Whether any repository holds a blob. Not for answers to outsiders: it would tell them of other people's content.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn blob_exists(db: &Db, digest: &Digest) -> Result<bool, Error> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT size FROM blobs WHERE digest = $1").bind(digest.to_string()).fetch_optional(db.read()).await?;
+    Ok(found.is_some())
+}
+
+/// Gives a repository a blob whose file is durable: from here on it can be read there.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64, now: i64) -> Result<(), Error> {
+    let mut tx = db.write().await?;
+    sqlx::query("INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING")
+        .bind(digest.to_string())
+        .bind(size.cast_signed())
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+    let id = ensure(&mut tx, repository, now).await?;
+    link(&mut tx, id, digest, now).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Gives a repository a blob that another one holds. False when that one does not.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest, now: i64) -> Result<bool, Error> {
+    if blob_size(db, from, digest).await?.is_none() {
+        return Ok(false);
+    }
+    let mut tx = db.write().await?;
+    // Looked up again: between the look and the wait for the writer it may have been deleted.
+    let held = sqlx::query("SELECT 1 FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id WHERE r.name = $1 AND l.digest = $2")
+        .bind(from.as_str())
+        .bind(digest.to_string())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if held.is_none() {
+        return Ok(false);
+    }
+    let id = ensure(&mut tx, to, now).await?;
+    link(&mut tx, id, digest, now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn link(tx: &mut SqliteConnection, id: i64, digest: &Digest, now: i64) -> Result<(), Error> {
+    sqlx::query("INSERT INTO repository_blobs (repository_id, digest, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(id)
+        .bind(digest.to_string())
+        .bind(now)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Tags in byte order, those behind `last`, at most `limit`. `None` when the repository is unknown.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn tags(db: &Db, repository: &RepoName, last: Option<&str>, limit: u32) -> Result<Option<Vec<String>>, Error> {
+    let Some(id) = id(db.read(), repository).await? else { return Ok(None) };
+    let names = sqlx::query_scalar("SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3")
+        .bind(id)
+        .bind(last.unwrap_or_default())
+        .bind(limit)
+        .fetch_all(db.read())
+        .await?;
+    Ok(Some(names))
+}
+
+/// What a tag names.
+///
+/// # Errors
+/// [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
+pub async fn tag(db: &Db, repository: &RepoName, tag: &Tag) -> Result<Option<Digest>, Error> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = $1 AND t.name = $2")
+            .bind(repository.as_str())
+            .bind(tag.as_str())
+            .fetch_optional(db.read())
+            .await?;
+    found.map(|text| text.parse().map_err(|_| Error::row("tags", "digest", &text))).transpose()
+}
+
+/// Removes a tag; what it named stays. False when it is not there.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn delete_tag(db: &Db, repository: &RepoName, tag: &Tag) -> Result<bool, Error> {
+    let mut tx = db.write().await?;
+    let gone = sqlx::query("DELETE FROM tags WHERE name = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1)")
+        .bind(repository.as_str())
+        .bind(tag.as_str())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(gone.rows_affected() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn opened() -> (tempfile::TempDir, Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        (dir, db)
+    }
+
+    fn repo(name: &str) -> RepoName {
+        name.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_seen_only_where_it_was_put() {
+        let (_dir, db) = opened().await;
+        let digest = Digest::of(b"x");
+        add_blob(&db, &repo("1/a"), &digest, 1, 0).await.unwrap();
+        assert_eq!(blob_size(&db, &repo("1/a"), &digest).await.unwrap(), Some(1));
+        assert_eq!(blob_size(&db, &repo("2/a"), &digest).await.unwrap(), None);
+        assert!(blob_exists(&db, &digest).await.unwrap());
+        assert!(!blob_exists(&db, &Digest::of(b"y")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn mounting_needs_the_source_to_hold_it() {
+        let (_dir, db) = opened().await;
+        let digest = Digest::of(b"x");
+        assert!(!mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0).await.unwrap());
+        add_blob(&db, &repo("1/a"), &digest, 1, 0).await.unwrap();
+        assert!(!mount_blob(&db, &repo("1/c"), &repo("1/b"), &digest, 0).await.unwrap());
+        for _ in 0..2 {
+            assert!(mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0).await.unwrap());
+        }
+        assert_eq!(blob_size(&db, &repo("1/b"), &digest).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn adding_the_same_blob_twice_is_one() {
+        let (_dir, db) = opened().await;
+        for _ in 0..2 {
+            add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0).await.unwrap();
+        }
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM repository_blobs").fetch_one(db.read()).await.unwrap();
+        assert_eq!(count, 1);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_repository_has_no_tags_list() {
+        let (_dir, db) = opened().await;
+        assert_eq!(tags(&db, &repo("1/a"), None, 10).await.unwrap(), None);
+        add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0).await.unwrap();
+        assert_eq!(tags(&db, &repo("1/a"), None, 10).await.unwrap(), Some(vec![]));
+        assert!(!delete_tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap());
+        assert_eq!(tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! One certification run from start to record: surroundings, API, engine, driver, end.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use model::{
+    manifest::{EngineMode, Manifest},
+    run::{EngineKind, EngineRun, Exit, InjectedFile, Limits, NotStarted, NotTestable, Outcome, Phase, Ready, RunRecord, RunSpec},
+};
+use sandbox::{Running, Session};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    Error, Job, api, batch,
+    client::Client,
+    deadline::{Deadline, millis},
+    desk::{Desk, Facts, Task},
+    hook::{Hooks, hooks_of},
+    ids::Ids,
+    journal::Journal,
+    kind::{args_of, env_of, kind_of},
+    run::{Ended, Run, StopOnDrop},
+    samples::formats_of,
+    webhook,
+};
+
+/// Variable that says that the engine fetches its input itself.
+const WITHOUT_CHUNK: &str = "VERITONE_DISABLE_CHUNK_DOWNLOAD";
+
+/// A webhook engine is ended by us when the time is over, so that what was going on is known; the sandbox's own clock is the second line.
+const HEAD_START_MS: u64 = 2_000;
+
+/// Runs an engine once, talks to it as its kind wants, and says what happened.
+///
+/// Ends at the latest when `limits.wall_ms` and `pace.clear_up` have passed. Dropping the future ends the engine.
+///
+/// # Errors
+/// We could not run it. What the engine does wrong is in the [`Outcome`].
+pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
+    let plan = match plan(&job) {
+        Ok(plan) => plan,
+        Err(NotRun::Started(why)) => return Ok(Outcome::NotStarted(why)),
+        Err(NotRun::Testable(why)) => return Ok(Outcome::NotTestable(why)),
+    };
+    let deadline = Deadline::start(job.limits.wall_ms);
+    let journal = Journal::new(Arc::clone(&job.log), deadline);
+    let session = open(&job).await?;
+    let (listener, address) = listen(&job, &session).await?;
+    let desk = Arc::new(desk(&job, address));
+    let _server = api::serve(listener, Arc::clone(&desk));
+    let batch_task = if plan.kind == EngineKind::Batch { job.samples.first().map(|sample| desk.open(sample)) } else { None };
+    let spec = spec(&job, &plan, &desk, batch_task.as_ref());
+    journal.say(&format!("starting {}", plan.args.join(" ").chars().take(300).collect::<String>()));
+    let running = start(&job, &session, spec).await?;
+    let _stop = StopOnDrop(Arc::clone(&running));
+    let (ended, waiter) = watch_end(&running);
+    let mut run = Run {
+        samples: &job.samples,
+        desk: Arc::clone(&desk),
+        client: Client::new(session, job.pace.connect, job.caps.clone()),
+        deadline,
+        started: deadline.elapsed(),
+        pace: &job.pace,
+        journal: journal.clone(),
+        ended,
+        streaming: matches!(job.manifest.engine_mode, EngineMode::Stream | EngineMode::Batch),
+        without_chunk: job.command.var(WITHOUT_CHUNK).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+        boundary: Ids::new(job.seed).letters("boundary", 0, 24),
+    };
+    let report = drive(&mut run, &plan).await;
+    if let Some(phase) = report.ran_out_in {
+        journal.say(&format!("the time of the run ({} s) is over: {phase:?}", job.limits.wall_ms / 1000));
+    }
+    let batch_at_work = report.ran_out_in == Some(Phase::Batch);
+    let record = finish(&job, &running, waiter, batch_at_work).await?;
+    // The sandbox may have been faster than we were to see that the time of a batch engine is over.
+    let ended_by_clock = plan.kind == EngineKind::Batch && record.exit == Exit::TimedOut;
+    let ran_out_in = if ended_by_clock { Some(Phase::Batch) } else { report.ran_out_in };
+    let (outputs, task) = desk.close();
+    Ok(Outcome::Ran(EngineRun {
+        kind: plan.kind,
+        args: plan.args,
+        ready: report.ready,
+        exchanges: report.exchanges,
+        outputs,
+        task,
+        ran_out_in,
+        record,
+    }))
+}
+
+/// What is to be done, decided before anything is started.
+struct Plan {
+    kind: EngineKind,
+    args: Vec<String>,
+    hooks: Option<Hooks>,
+}
+
+/// Why nothing is started.
+enum NotRun {
+    Started(NotStarted),
+    Testable(NotTestable),
+}
+
+impl From<NotStarted> for NotRun {
+    fn from(why: NotStarted) -> Self {
+        Self::Started(why)
+    }
+}
+
+fn plan(job: &Job<'_>) -> Result<Plan, NotRun> {
+    let kind = kind_of(&job.command, job.manifest);
+    if kind == EngineKind::Queue {
+        return Err(NotRun::Testable(NotTestable::Queue));
+    }
+    let args = args_of(&job.command)?;
+    let hooks = match kind {
+        EngineKind::Webhook => Some(hooks_of(&job.command)?),
+        EngineKind::Batch | EngineKind::Queue => None,
+    };
+    if job.samples.is_empty() {
+        return Err(NotRun::Testable(NotTestable::NoSample { formats: formats_of(job.manifest) }));
+    }
+    Ok(Plan { kind, args, hooks })
+}
+
+/// Runs a blocking call into the sandbox on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    job: &Job<'_>,
+    doing: &'static str,
+    call: impl FnOnce() -> Result<T, sandbox::Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result.map_err(|source| Error::Sandbox { doing, run_id: job.run_id.clone(), source }),
+        Err(source) => Err(Error::Thread { run_id: job.run_id.clone(), source }),
+    }
+}
+
+async fn open(job: &Job<'_>) -> Result<Arc<dyn Session>, Error> {
+    let (sandbox, id) = (Arc::clone(&job.sandbox), job.run_id.clone());
+    blocking(job, "make the surroundings", move || sandbox.open(&id).map(Arc::from)).await
+}
+
+async fn listen(job: &Job<'_>, session: &Arc<dyn Session>) -> Result<(tokio::net::TcpListener, SocketAddr), Error> {
+    let session = Arc::clone(session);
+    let listener = blocking(job, "open a socket", move || session.listen(0)).await?;
+    let ready = listener.local_addr().and_then(|address| Ok((tokio::net::TcpListener::from_std(listener)?, address)));
+    ready.map_err(|source| Error::Listen { run_id: job.run_id.clone(), source })
+}
+
+fn desk(job: &Job<'_>, address: SocketAddr) -> Desk {
+    let facts = Facts {
+        base_url: format!("http://{address}"),
+        registration: job.registration.clone(),
+        mode: mode_word(job.manifest),
+        started_at: job.started_at,
+    };
+    Desk::new(facts, job.caps.clone(), Ids::new(job.seed))
+}
+
+fn mode_word(manifest: &Manifest) -> &'static str {
+    match manifest.engine_mode {
+        EngineMode::Legacy | EngineMode::Batch => "Batch",
+        EngineMode::Chunk => "Chunk",
+        EngineMode::Stream => "Stream",
+    }
+}
+
+fn spec(job: &Job<'_>, plan: &Plan, desk: &Desk, batch_task: Option<&Arc<Task>>) -> RunSpec {
+    let mut env = env_of(&job.command);
+    let files: Vec<InjectedFile> = batch_task.map(|task| batch::equip(desk, task, &mut env)).into_iter().collect();
+    RunSpec {
+        args: plan.args.clone(),
+        env,
+        working_dir: format!("/{}", job.command.working_dir.trim_start_matches('/')),
+        user: job.command.user.clone(),
+        limits: Limits {
+            wall_ms: job.limits.wall_ms.saturating_add(if plan.kind == EngineKind::Webhook { HEAD_START_MS } else { 0 }),
+            ..job.limits
+        },
+        files,
+    }
+}
+
+async fn start(job: &Job<'_>, session: &Arc<dyn Session>, spec: RunSpec) -> Result<Arc<dyn Running>, Error> {
+    let (session, rootfs, log) = (Arc::clone(session), job.rootfs.clone(), Arc::clone(&job.log));
+    blocking(job, "start the engine", move || session.start(&rootfs, &spec, log).map(Arc::from)).await
+}
+
+type Waiter = JoinHandle<Result<RunRecord, sandbox::Error>>;
+
+/// Waits for the end on a thread of its own and tells everybody when it is there.
+fn watch_end(running: &Arc<dyn Running>) -> (Ended, Waiter) {
+    let (tell, ended) = watch::channel(false);
+    let running = Arc::clone(running);
+    let waiter = tokio::task::spawn_blocking(move || {
+        let record = running.wait();
+        tell.send_replace(true);
+        record
+    });
+    (Ended::new(ended), waiter)
+}
+
+/// What the driver of a kind found.
+#[derive(Default)]
+struct Driven {
+    ready: Option<Ready>,
+    exchanges: Vec<model::run::Exchange>,
+    ran_out_in: Option<Phase>,
+}
+
+async fn drive(run: &mut Run<'_>, plan: &Plan) -> Driven {
+    match &plan.hooks {
+        Some(hooks) => {
+            let talk = webhook::talk(run, hooks).await;
+            Driven { ready: Some(talk.ready), exchanges: talk.exchanges, ran_out_in: talk.ran_out_in }
+        }
+        None => Driven { ran_out_in: batch::wait(run).await, ..Driven::default() },
+    }
+}
+
+/// Ends the engine and fetches the record. An engine whose own time ran out is ended by the sandbox, so that the record says so.
+async fn finish(job: &Job<'_>, running: &Arc<dyn Running>, mut waiter: Waiter, by_itself: bool) -> Result<RunRecord, Error> {
+    let half = job.pace.clear_up / 2;
+    let mut joined = None;
+    if by_itself {
+        joined = tokio::time::timeout(half, &mut waiter).await.ok();
+    }
+    running.stop();
+    if joined.is_none() {
+        joined = tokio::time::timeout(half, &mut waiter).await.ok();
+    }
+    match joined {
+        None => Err(Error::Stuck { run_id: job.run_id.clone(), waited_ms: millis(job.pace.clear_up) }),
+        Some(Err(source)) => Err(Error::Thread { run_id: job.run_id.clone(), source }),
+        Some(Ok(record)) => record.map_err(|source| Error::Sandbox { doing: "end the engine", run_id: job.run_id.clone(), source }),
+    }
+}

@@ -1,0 +1,433 @@
+//! What a run keeps of its tasks in memory: who may do what, what was said, what was handed in.
+//!
+//! Each sample is a task of its own with its own token, job, recording and hooks, so that everything an engine sends is known to
+//! belong to one sample. Nothing in here grows beyond [`Caps`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use model::run::{EngineOutput, TaskState};
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+use crate::{Caps, Registration, Sample, graphql::ApiError, ids::Ids};
+
+mod task;
+
+pub(crate) use task::{Asset, Content, File, NewAsset, Progress, Status, Task};
+
+/// Refused calls remembered, and characters of each.
+const REFUSED: (usize, usize) = (100, 300);
+/// Statuses remembered.
+const STATUSES: usize = 200;
+
+/// What stays the same for all tasks of a run.
+pub(crate) struct Facts {
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) base_url: String,
+    pub(crate) registration: Registration,
+    /// As GraphQL spells it: `Chunk`, `Stream`, `Batch`.
+    pub(crate) mode: &'static str,
+    pub(crate) started_at: jiff::Timestamp,
+}
+
+/// The tasks of one run and all that belongs to them.
+pub(crate) struct Desk {
+    pub(crate) facts: Facts,
+    pub(crate) caps: Caps,
+    ids: Ids,
+    began: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    tasks: Vec<Arc<Task>>,
+    statuses: Vec<Status>,
+    said: Vec<String>,
+    failure: (Option<String>, Option<String>),
+    files: HashMap<String, File>,
+    assets: Vec<Asset>,
+    outputs: Vec<EngineOutput>,
+    stored: u64,
+    api_calls: u32,
+    refused: Vec<String>,
+    next: usize,
+}
+
+impl Desk {
+    pub(crate) fn new(facts: Facts, caps: Caps, ids: Ids) -> Self {
+        Self { facts, caps, ids, began: Instant::now(), inner: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time, as far as the engine is told.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        let elapsed = jiff::SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        self.facts.started_at.checked_add(elapsed).unwrap_or(self.facts.started_at)
+    }
+
+    /// Opens a task for a sample; its recording holds the sample as an asset of every type engines ask for.
+    pub(crate) fn open(&self, sample: &Sample) -> Arc<Task> {
+        let mut inner = self.lock();
+        let number = inner.tasks.len();
+        let job_id = format!("{}_{}", self.ids.digits("job", number, 8), self.ids.letters("job", number, 10));
+        let id = format!("{job_id}{}", self.ids.letters("task", number, 6));
+        let tdo_id = self.ids.digits("tdo", number, 9);
+        let token = self.ids.secret("token", number);
+        let key = self.ids.secret("file", number);
+        let input_path = format!("/files/{key}/{}", sample.file_name);
+        let payload = payload(&self.facts, &Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token });
+        inner.files.insert(key, File { bytes: sample.bytes.clone(), content_type: sample.mime_type.clone() });
+        for asset_type in asset_types(&sample.mime_type) {
+            let asset = Asset {
+                id: format!("{tdo_id}_{}", self.ids.letters(asset_type, number, 10)),
+                tdo_id: tdo_id.clone(),
+                asset_type: (*asset_type).to_owned(),
+                content_type: sample.mime_type.clone(),
+                name: Some(sample.file_name.clone()),
+                description: None,
+                details: None,
+                uri: input_path.clone(),
+                source_task: None,
+                created: self.facts.started_at,
+            };
+            inner.assets.push(asset);
+        }
+        let progress = Progress { heard: Instant::now(), results: 0, ended: None };
+        let task = Arc::new(Task {
+            number,
+            sample: sample.id.clone(),
+            expect_refusal: sample.expect_refusal,
+            id,
+            job_id,
+            tdo_id,
+            token,
+            hook_key: self.ids.secret("hook", number),
+            input_path,
+            payload,
+            progress: watch::Sender::new(progress),
+        });
+        inner.tasks.push(Arc::clone(&task));
+        inner.statuses.push(Status { status: "running".to_owned(), modified: self.facts.started_at, ..Status::default() });
+        task
+    }
+
+    /// The task a token is good for. Every token is compared in full, in constant time.
+    pub(crate) fn by_token(&self, token: &str) -> Option<Arc<Task>> {
+        let inner = self.lock();
+        inner.tasks.iter().fold(None, |found, task| {
+            if bool::from(task.token.as_bytes().ct_eq(token.as_bytes())) { Some(Arc::clone(task)) } else { found }
+        })
+    }
+
+    /// The task whose hooks have this secret in their address.
+    pub(crate) fn by_hook(&self, key: &str) -> Option<Arc<Task>> {
+        let inner = self.lock();
+        inner.tasks.iter().fold(None, |found, task| {
+            if bool::from(task.hook_key.as_bytes().ct_eq(key.as_bytes())) { Some(Arc::clone(task)) } else { found }
+        })
+    }
+
+    /// How a task stands.
+    pub(crate) fn status_of(&self, task: &Task) -> Status {
+        self.lock().statuses.get(task.number).cloned().unwrap_or_default()
+    }
+
+    /// Writes down a status the engine set.
+    pub(crate) fn set_status(&self, task: &Task, mut status: Status) {
+        status.modified = self.now();
+        let word = status.status.clone();
+        let mut inner = self.lock();
+        if !task.expect_refusal {
+            if inner.said.last() != Some(&word) && inner.said.len() < STATUSES {
+                inner.said.push(word.clone());
+            }
+            if word == "failed" {
+                inner.failure = (status.failure_reason.clone(), status.failure_message.clone());
+            }
+        }
+        if let Some(slot) = inner.statuses.get_mut(task.number) {
+            status.output = status.output.or(slot.output.take());
+            *slot = status;
+        }
+        drop(inner);
+        task.progress.send_modify(|progress| {
+            progress.heard = Instant::now();
+            match word.as_str() {
+                "complete" => progress.ended = Some(true),
+                "failed" | "aborted" | "cancelled" => progress.ended = Some(false),
+                _ => {}
+            }
+        });
+    }
+
+    /// Keeps a result. `false` if there are too many or too much of them already.
+    pub(crate) fn add_output(&self, task: &Task, via: &str, content_type: &str, bytes: &Bytes, cut: bool) -> bool {
+        let keep = usize::try_from(self.caps.result).unwrap_or(usize::MAX).min(bytes.len());
+        let mut inner = self.lock();
+        if inner.outputs.len() >= self.caps.assets || !inner.admit(keep as u64, self.caps.stored) {
+            return false;
+        }
+        inner.outputs.push(EngineOutput {
+            sample: task.sample.clone(),
+            via: via.to_owned(),
+            content_type: essence(content_type),
+            body: bytes.slice(..keep).to_vec(),
+            truncated: cut || keep < bytes.len(),
+        });
+        drop(inner);
+        task.progress.send_modify(|progress| {
+            progress.heard = Instant::now();
+            progress.results += 1;
+        });
+        true
+    }
+
+    /// Adds an asset to a task's recording; its bytes can be fetched from then on.
+    pub(crate) fn add_asset(&self, task: &Task, new: NewAsset) -> Result<Asset, ApiError> {
+        let created = self.now();
+        let mut inner = self.lock();
+        if inner.assets.len() >= self.caps.assets {
+            return Err(ApiError::capacity(format!("a test run keeps at most {} assets; hand in fewer, larger ones", self.caps.assets)));
+        }
+        let size = if let Content::Bytes(bytes) = &new.content { bytes.len() as u64 } else { 0 };
+        if !inner.admit(size, self.caps.stored) {
+            let cap = self.caps.stored >> 20;
+            return Err(ApiError::capacity(format!("a test run keeps at most {cap} MiB of assets and results together; hand in less")));
+        }
+        inner.next += 1;
+        let uri = match new.content {
+            Content::Uri(uri) => uri,
+            Content::Bytes(bytes) => {
+                let key = self.ids.secret("asset file", inner.next);
+                inner.files.insert(key.clone(), File { bytes, content_type: new.content_type.clone() });
+                format!("/files/{key}")
+            }
+        };
+        let asset = Asset {
+            id: format!("{}_{}", task.tdo_id, self.ids.letters("asset", inner.next, 10)),
+            tdo_id: task.tdo_id.clone(),
+            asset_type: new.asset_type,
+            content_type: new.content_type,
+            name: new.name,
+            description: new.description,
+            details: new.details,
+            uri,
+            source_task: Some(task.id.clone()),
+            created,
+        };
+        inner.assets.push(asset.clone());
+        Ok(asset)
+    }
+
+    /// The assets of a recording, oldest first.
+    pub(crate) fn assets_of(&self, tdo_id: &str) -> Vec<Asset> {
+        self.lock().assets.iter().filter(|asset| asset.tdo_id == tdo_id).cloned().collect()
+    }
+
+    /// A file, by the secret in its address.
+    pub(crate) fn file(&self, key: &str) -> Option<File> {
+        self.lock().files.get(key).cloned()
+    }
+
+    /// A path of ours as a whole URL; a whole URL as it is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        if path.starts_with('/') { format!("{}{path}", self.facts.base_url) } else { path.to_owned() }
+    }
+
+    /// Counts a call of the API.
+    pub(crate) fn count_call(&self) {
+        let mut inner = self.lock();
+        inner.api_calls = inner.api_calls.saturating_add(1);
+    }
+
+    /// Remembers a call that was refused.
+    pub(crate) fn refuse(&self, operation: &str, reason: &str) {
+        let mut inner = self.lock();
+        if inner.refused.len() < REFUSED.0 {
+            inner.refused.push(format!("{operation}: {reason}").chars().take(REFUSED.1).collect());
+        }
+    }
+
+    /// Takes out everything that was handed in, in order of arrival.
+    pub(crate) fn close(&self) -> (Vec<EngineOutput>, TaskState) {
+        let inner = std::mem::take(&mut *self.lock());
+        let (failure_reason, failure_message) = inner.failure;
+        let state =
+            TaskState { statuses: inner.said, failure_reason, failure_message, api_calls: inner.api_calls, refused_calls: inner.refused };
+        (inner.outputs, state)
+    }
+}
+
+impl Inner {
+    /// Counts bytes to be stored, if there is room for them.
+    fn admit(&mut self, size: u64, cap: u64) -> bool {
+        let fits = self.stored.saturating_add(size) <= cap;
+        if fits {
+            self.stored += size;
+        }
+        fits
+    }
+}
+
+/// A content type without parameters, lower case.
+pub(crate) fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The asset types under which engines look for an input of this MIME type.
+fn asset_types(mime_type: &str) -> &'static [&'static str] {
+    match essence(mime_type).as_str() {
+        "application/json" | "application/vtn-engineout+json" | "application/vnd.veritone.aion+json" => {
+            &["media", "transcript", "vtn-standard"]
+        }
+        essence if essence.starts_with("text/") => &["media", "text"],
+        _ => &["media"],
+    }
+}
+
+struct Identity<'a> {
+    job: &'a str,
+    task: &'a str,
+    tdo: &'a str,
+    token: &'a str,
+}
+
+/// The task payload: ids as text, custom fields at the top and once more in `taskPayload` (engine contract §1.3, §2). Custom fields
+/// never hide an id.
+fn payload(facts: &Facts, ids: &Identity<'_>) -> Value {
+    let mut custom = facts.registration.payload.clone();
+    let organization = facts.registration.organization.to_string();
+    let mut payload = custom.clone();
+    custom.insert("organizationId".to_owned(), organization.clone().into());
+    let fixed: [(&str, &str); 7] = [
+        ("applicationId", "00000000-0000-4000-8000-00000000a991"),
+        ("jobId", ids.job),
+        ("taskId", ids.task),
+        ("recordingId", ids.tdo),
+        ("organizationId", &organization),
+        ("token", ids.token),
+        ("veritoneApiBaseUrl", &facts.base_url),
+    ];
+    payload.extend(fixed.map(|(key, value)| (key.to_owned(), Value::from(value))));
+    payload.insert("taskPayload".to_owned(), Value::Object(Map::from_iter(custom)));
+    Value::Object(payload)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use model::{
+        engine::DeploymentModel,
+        id::{EngineId, OrganizationId},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn registration(payload: Value) -> Registration {
+        Registration {
+            organization: OrganizationId(7),
+            engine: "6a2f4f0e-6d0e-4a57-9c11-2f6c0b0f8f10".parse::<EngineId>().unwrap(),
+            engine_name: "word list".into(),
+            capability: None,
+            deployment_model: DeploymentModel::FullyNetworkIsolated,
+            payload: payload.as_object().unwrap().clone(),
+        }
+    }
+
+    pub(crate) fn desk(caps: Caps) -> Desk {
+        let facts = Facts {
+            base_url: "http://127.0.0.1:1".into(),
+            registration: registration(json!({"size": 3, "jobId": "mine"})),
+            mode: "Chunk",
+            started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        };
+        Desk::new(facts, caps, Ids::new([7; 32]))
+    }
+
+    pub(crate) fn sample(id: &str, expect_refusal: bool) -> Sample {
+        let mut sample = crate::samples::for_capability(None, &["text/plain".to_owned()]).remove(0);
+        (sample.id, sample.expect_refusal) = (id.to_owned(), expect_refusal);
+        sample
+    }
+
+    fn says(word: &str) -> Status {
+        Status { status: word.into(), failure_reason: (word == "failed").then(|| "internal_error".into()), ..Status::default() }
+    }
+
+    #[test]
+    fn every_id_in_the_payload_is_text_and_no_custom_field_hides_one() {
+        let desk = desk(Caps::default());
+        let task = desk.open(&sample("a", false));
+        let payload = task.payload.as_object().unwrap();
+        for key in ["applicationId", "jobId", "taskId", "recordingId", "organizationId", "token", "veritoneApiBaseUrl"] {
+            assert!(payload[key].is_string(), "{key}");
+        }
+        assert_eq!((&payload["jobId"], &payload["size"], &payload["organizationId"]), (&json!(task.job_id), &json!(3), &json!("7")));
+        assert_eq!(payload["taskPayload"], json!({"size": 3, "jobId": "mine", "organizationId": "7"}));
+    }
+
+    #[test]
+    fn tokens_and_hooks_find_their_own_task_only() {
+        let desk = desk(Caps::default());
+        let (a, b) = (desk.open(&sample("a", false)), desk.open(&sample("b", false)));
+        assert_eq!(desk.by_token(&a.token).unwrap().sample, "a");
+        assert_eq!(desk.by_token(&b.token).unwrap().sample, "b");
+        assert_eq!(desk.by_hook(&b.hook_key).unwrap().sample, "b");
+        for wrong in ["", &a.token[1..], &a.hook_key] {
+            assert!(desk.by_token(wrong).is_none());
+        }
+        assert!(desk.by_hook(&a.token).is_none());
+    }
+
+    #[test]
+    fn what_a_refused_sample_says_is_not_the_state_of_the_run() {
+        let desk = desk(Caps::default());
+        let (a, b) = (desk.open(&sample("a", false)), desk.open(&sample("b", true)));
+        for word in ["running", "running", "complete"] {
+            desk.set_status(&a, says(word));
+        }
+        desk.set_status(&b, says("failed"));
+        assert_eq!(b.watch().borrow().ended, Some(false));
+        let (_, state) = desk.close();
+        assert_eq!(state.statuses, ["running", "complete"]);
+        assert_eq!(state.failure_reason, None);
+    }
+
+    #[test]
+    fn results_and_assets_are_counted_and_cut() {
+        let desk = desk(Caps { result: 4, stored: 10, assets: 5, ..Caps::default() });
+        let task = desk.open(&sample("a", false));
+        assert!(desk.add_output(&task, "response", "Application/JSON; x=y", &Bytes::from_static(b"123456"), false));
+        let asset = |bytes: &'static [u8]| NewAsset {
+            asset_type: "text".into(),
+            content_type: "text/plain".into(),
+            name: None,
+            description: None,
+            details: None,
+            content: Content::Bytes(Bytes::from_static(bytes)),
+        };
+        let kept = desk.add_asset(&task, asset(b"123456")).unwrap();
+        assert_eq!(desk.file(kept.uri.rsplit('/').next().unwrap()).unwrap().bytes, "123456");
+        assert_eq!(desk.add_asset(&task, asset(b"1")).unwrap_err().name(), "capacity_exceeded");
+        assert!(!desk.add_output(&task, "response", "", &Bytes::from_static(b"1"), false));
+        assert!(desk.add_asset(&task, asset(b"")).is_ok());
+        assert_eq!(desk.assets_of(&task.tdo_id).len(), 4);
+        assert!(desk.add_asset(&task, asset(b"")).is_ok());
+        assert_eq!(desk.add_asset(&task, asset(b"")).unwrap_err().name(), "capacity_exceeded");
+        let (outputs, _) = desk.close();
+        assert_eq!(
+            (outputs[0].body.as_slice(), outputs[0].truncated, outputs[0].content_type.as_str()),
+            (&b"1234"[..], true, "application/json")
+        );
+    }
+}

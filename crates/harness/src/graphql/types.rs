@@ -1,0 +1,432 @@
+//! What the API shows: a task, its job, its recording and the assets of that.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use serde_json::Value;
+
+use super::{
+    Caller,
+    scalar::{DateTime, Json, JsonData},
+};
+use crate::desk::{Asset, Desk, Task};
+
+/// The desk behind a request.
+pub(super) fn desk<'a>(ctx: &Context<'a>) -> &'a Arc<Desk> {
+    &ctx.data_unchecked::<Caller>().desk
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(rename_items = "snake_case")]
+#[allow(missing_docs, reason = "the words are the platform's own")]
+pub(crate) enum TaskStatus {
+    Pending,
+    Running,
+    Complete,
+    Queued,
+    Accepted,
+    Failed,
+    Cancelled,
+    StandbyPending,
+    Waiting,
+    Resuming,
+    Aborted,
+    Paused,
+}
+
+impl TaskStatus {
+    const ALL: [(Self, &'static str); 12] = [
+        (Self::Pending, "pending"),
+        (Self::Running, "running"),
+        (Self::Complete, "complete"),
+        (Self::Queued, "queued"),
+        (Self::Accepted, "accepted"),
+        (Self::Failed, "failed"),
+        (Self::Cancelled, "cancelled"),
+        (Self::StandbyPending, "standby_pending"),
+        (Self::Waiting, "waiting"),
+        (Self::Resuming, "resuming"),
+        (Self::Aborted, "aborted"),
+        (Self::Paused, "paused"),
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        Self::ALL.into_iter().find(|(status, _)| *status == self).map_or("running", |(_, word)| word)
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, known)| *known == word).map(|(status, _)| status)
+    }
+}
+
+/// Why a task failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(rename_items = "snake_case")]
+#[allow(missing_docs, reason = "the words are the platform's own")]
+pub(crate) enum TaskFailureReason {
+    InternalError,
+    ExternalError,
+    Unknown,
+    UrlNotFound,
+    UrlNotAllowed,
+    UrlTimeout,
+    UrlConnectionRefused,
+    UrlError,
+    InvalidData,
+    RateLimited,
+    ApiNotAllowed,
+    ApiAuthenticationError,
+    ApiNotFound,
+    ApiError,
+    FileWriteError,
+    StreamReadError,
+    SystemDependencyMissing,
+    SystemError,
+    HeartbeatTimeout,
+    Other,
+}
+
+/// Whether a list begins with the least or the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(rename_items = "lowercase")]
+pub(crate) enum OrderDirection {
+    /// The least first.
+    Asc,
+    /// The greatest first.
+    Desc,
+}
+
+/// What assets are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(rename_items = "camelCase")]
+#[allow(clippy::enum_variant_names, reason = "the words are the platform's own")]
+pub(crate) enum AssetOrderBy {
+    /// By age.
+    CreatedDateTime,
+    /// By type.
+    Type,
+    /// By name.
+    Name,
+}
+
+/// One unit of work for one engine.
+pub(crate) struct TaskView(pub(super) Arc<Task>);
+
+/// One unit of work for one engine.
+#[Object(name = "Task")]
+impl TaskView {
+    async fn id(&self) -> ID {
+        ID(self.0.id.clone())
+    }
+    async fn job_id(&self) -> ID {
+        ID(self.0.job_id.clone())
+    }
+    async fn job(&self) -> JobView {
+        JobView(Arc::clone(&self.0))
+    }
+    async fn target_id(&self) -> ID {
+        ID(self.0.tdo_id.clone())
+    }
+    async fn target(&self) -> TdoView {
+        TdoView(Arc::clone(&self.0))
+    }
+    async fn engine_id(&self, ctx: &Context<'_>) -> ID {
+        ID(desk(ctx).facts.registration.engine.to_string())
+    }
+    async fn engine(&self, ctx: &Context<'_>) -> Engine {
+        Engine::of(desk(ctx))
+    }
+    async fn status(&self, ctx: &Context<'_>) -> Option<TaskStatus> {
+        TaskStatus::of(&desk(ctx).status_of(&self.0).status)
+    }
+    /// What the engine was given.
+    async fn payload(&self) -> JsonData {
+        JsonData(self.0.payload.clone())
+    }
+    /// The same as text.
+    async fn payload_string(&self) -> String {
+        self.0.payload.to_string()
+    }
+    /// The older name of `payload`.
+    async fn task_payload(&self) -> Json {
+        Json(self.0.payload.get("taskPayload").cloned().unwrap_or_default())
+    }
+    /// What the engine said in the end.
+    async fn output(&self, ctx: &Context<'_>) -> Option<JsonData> {
+        desk(ctx).status_of(&self.0).output.map(JsonData)
+    }
+    /// The same as text.
+    async fn output_string(&self, ctx: &Context<'_>) -> Option<String> {
+        desk(ctx).status_of(&self.0).output.map(|output| output.to_string())
+    }
+    /// The older name of `output`.
+    async fn task_output(&self, ctx: &Context<'_>) -> Option<Json> {
+        desk(ctx).status_of(&self.0).output.map(Json)
+    }
+    async fn failure_reason(&self, ctx: &Context<'_>) -> Option<String> {
+        desk(ctx).status_of(&self.0).failure_reason
+    }
+    async fn failure_message(&self, ctx: &Context<'_>) -> Option<String> {
+        desk(ctx).status_of(&self.0).failure_message
+    }
+    /// Whether it tests an engine.
+    async fn test_task(&self) -> bool {
+        true
+    }
+    async fn created_date_time(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(desk(ctx).facts.started_at)
+    }
+    async fn modified_date_time(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(desk(ctx).status_of(&self.0).modified)
+    }
+}
+
+/// A job of one task.
+pub(crate) struct JobView(pub(super) Arc<Task>);
+
+/// A job of one task.
+#[Object(name = "Job")]
+impl JobView {
+    async fn id(&self) -> ID {
+        ID(self.0.job_id.clone())
+    }
+    async fn target_id(&self) -> ID {
+        ID(self.0.tdo_id.clone())
+    }
+    async fn target(&self) -> TdoView {
+        TdoView(Arc::clone(&self.0))
+    }
+    async fn status(&self, ctx: &Context<'_>) -> Option<TaskStatus> {
+        TaskStatus::of(&desk(ctx).status_of(&self.0).status)
+    }
+    async fn created_date_time(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(desk(ctx).facts.started_at)
+    }
+    async fn tasks(&self, #[graphql(default = 0)] offset: i32, #[graphql(default = 30)] limit: i32) -> TaskList {
+        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.0))], offset, limit);
+        TaskList { count: records.len() as i32, records, offset, limit }
+    }
+}
+
+/// A recording: the thing that is analysed.
+pub(crate) struct TdoView(pub(super) Arc<Task>);
+
+/// A recording: the thing that is analysed.
+#[Object(name = "TemporalDataObject")]
+impl TdoView {
+    async fn id(&self) -> ID {
+        ID(self.0.tdo_id.clone())
+    }
+    async fn name(&self) -> &str {
+        &self.0.sample
+    }
+    async fn status(&self) -> &str {
+        "recorded"
+    }
+    async fn details(&self) -> JsonData {
+        JsonData(Value::Object(serde_json::Map::new()))
+    }
+    async fn start_date_time(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(desk(ctx).facts.started_at)
+    }
+    async fn stop_date_time(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(desk(ctx).facts.started_at)
+    }
+    async fn created_date_time(&self, ctx: &Context<'_>) -> DateTime {
+        DateTime(desk(ctx).facts.started_at)
+    }
+    /// Its files. `type` is the older name of `assetType`; both take one value or a list.
+    #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
+    async fn assets(
+        &self,
+        ctx: &Context<'_>,
+        id: Option<ID>,
+        #[graphql(name = "type")] kind: Option<Vec<String>>,
+        asset_type: Option<Vec<String>>,
+        source_task_id: Option<ID>,
+        #[graphql(default = 0)] offset: i32,
+        #[graphql(default = 30)] limit: i32,
+        #[graphql(default_with = "AssetOrderBy::CreatedDateTime")] order_by: AssetOrderBy,
+        #[graphql(default_with = "OrderDirection::Desc")] order_direction: OrderDirection,
+    ) -> AssetList {
+        let mut assets = desk(ctx).assets_of(&self.0.tdo_id);
+        assets.retain(|asset| {
+            let of = |types: &Option<Vec<String>>| types.as_ref().is_none_or(|types| types.contains(&asset.asset_type));
+            of(&kind)
+                && of(&asset_type)
+                && id.as_ref().is_none_or(|id| id.0 == asset.id)
+                && source_task_id.as_ref().is_none_or(|id| Some(&id.0) == asset.source_task.as_ref())
+        });
+        match order_by {
+            AssetOrderBy::CreatedDateTime => assets.sort_by_key(|asset| asset.created),
+            AssetOrderBy::Type => assets.sort_by(|a, b| a.asset_type.cmp(&b.asset_type)),
+            AssetOrderBy::Name => assets.sort_by(|a, b| a.name.cmp(&b.name)),
+        }
+        if order_direction == OrderDirection::Desc {
+            assets.reverse();
+        }
+        let (records, offset, limit) = page(assets.into_iter().map(AssetView).collect(), offset, limit);
+        AssetList { count: records.len() as i32, records, offset, limit }
+    }
+    /// Its first asset of a type.
+    async fn primary_asset(&self, ctx: &Context<'_>, asset_type: Option<String>) -> Option<AssetView> {
+        let wanted = asset_type.as_deref().unwrap_or("media");
+        desk(ctx).assets_of(&self.0.tdo_id).into_iter().find(|asset| asset.asset_type == wanted).map(AssetView)
+    }
+    async fn tasks(&self, #[graphql(default = 0)] offset: i32, #[graphql(default = 30)] limit: i32) -> TaskList {
+        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.0))], offset, limit);
+        TaskList { count: records.len() as i32, records, offset, limit }
+    }
+}
+
+/// A file of a recording.
+pub(crate) struct AssetView(pub(super) Asset);
+
+/// A file of a recording.
+#[Object(name = "Asset")]
+impl AssetView {
+    async fn id(&self) -> ID {
+        ID(self.0.id.clone())
+    }
+    async fn container_id(&self) -> ID {
+        ID(self.0.tdo_id.clone())
+    }
+    /// The older name of `assetType`.
+    #[graphql(name = "type")]
+    async fn kind(&self) -> &str {
+        &self.0.asset_type
+    }
+    async fn asset_type(&self) -> &str {
+        &self.0.asset_type
+    }
+    async fn content_type(&self) -> &str {
+        &self.0.content_type
+    }
+    async fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+    async fn details(&self) -> Option<JsonData> {
+        self.0.details.clone().map(JsonData)
+    }
+    /// The older name of `details`.
+    async fn jsondata(&self) -> Option<Json> {
+        self.0.details.clone().map(Json)
+    }
+    async fn created_date_time(&self) -> DateTime {
+        DateTime(self.0.created)
+    }
+    /// Where its bytes are.
+    async fn uri(&self, ctx: &Context<'_>) -> String {
+        desk(ctx).url(&self.0.uri)
+    }
+    /// Where its bytes are, without any header needed.
+    async fn signed_uri(&self, ctx: &Context<'_>) -> String {
+        desk(ctx).url(&self.0.uri)
+    }
+}
+
+/// The part of `records` that a page shows, and the page as it was understood.
+fn page<T>(records: Vec<T>, offset: i32, limit: i32) -> (Vec<T>, i32, i32) {
+    let (offset, limit) = (offset.max(0), limit.clamp(0, 1000));
+    (records.into_iter().skip(offset as usize).take(limit as usize).collect(), offset, limit)
+}
+
+/// A page of tasks.
+#[derive(SimpleObject)]
+pub(crate) struct TaskList {
+    records: Vec<TaskView>,
+    /// Number of records in this page.
+    count: i32,
+    offset: i32,
+    limit: i32,
+}
+
+/// A page of assets.
+#[derive(SimpleObject)]
+pub(crate) struct AssetList {
+    records: Vec<AssetView>,
+    /// Number of records in this page.
+    count: i32,
+    offset: i32,
+    limit: i32,
+}
+
+/// The engine itself.
+#[derive(SimpleObject)]
+pub(crate) struct Engine {
+    id: ID,
+    name: String,
+    display_name: String,
+    owner_organization_id: ID,
+    mode: String,
+}
+
+impl Engine {
+    pub(super) fn of(desk: &Desk) -> Self {
+        let known = &desk.facts.registration;
+        Self {
+            id: ID(known.engine.to_string()),
+            name: known.engine_name.clone(),
+            display_name: known.engine_name.clone(),
+            owner_organization_id: ID(known.organization.to_string()),
+            mode: desk.facts.mode.to_owned(),
+        }
+    }
+}
+
+/// Who owns an engine.
+#[derive(SimpleObject)]
+pub(crate) struct Organization {
+    id: ID,
+    name: String,
+}
+
+/// Who a token speaks for.
+#[derive(SimpleObject)]
+pub(crate) struct User {
+    id: ID,
+    name: String,
+    email: String,
+    organization_id: ID,
+    organization: Organization,
+}
+
+impl User {
+    pub(super) fn of(desk: &Desk) -> Self {
+        let known = &desk.facts.registration;
+        let organization = known.organization.to_string();
+        Self {
+            id: ID(known.engine.to_string()),
+            name: known.engine_name.clone(),
+            email: "engine@localhost".to_owned(),
+            organization_id: ID(organization.clone()),
+            organization: Organization { name: format!("organization {organization}"), id: ID(organization) },
+        }
+    }
+}
+
+/// What a token may do.
+#[derive(SimpleObject)]
+pub(crate) struct RightsListing {
+    operations: Vec<String>,
+    resources: JsonData,
+}
+
+impl RightsListing {
+    pub(super) fn of(task: &Task) -> Self {
+        let operations = ["asset:uri", "asset:all", "recording:read", "recording:update", "task:update"];
+        let resources = serde_json::json!({"Job": [task.job_id], "Task": [task.id], "TemporalDataObject": [task.tdo_id]});
+        Self { operations: operations.map(str::to_owned).into(), resources: JsonData(resources) }
+    }
+}
+
+/// A log that was handed in.
+#[derive(SimpleObject)]
+pub(crate) struct TaskLog {
+    pub(super) uri: String,
+    pub(super) text: Option<String>,
+}

@@ -1,0 +1,396 @@
+//! Webhook engines: wait for `/ready`, then one `/process` call per sample (engine contract §1).
+
+use std::time::Duration;
+
+use model::run::{Exchange, Later, Phase, Ready};
+use serde_json::Value;
+
+use crate::{
+    Sample,
+    client::{Answer, CallError},
+    deadline::millis,
+    desk::{Task, essence},
+    hook::{Hook, Hooks},
+    multipart::Form,
+    run::Run,
+};
+
+/// Characters of a body that go into a report.
+const EXCERPT: usize = 2_000;
+/// How often one sample is sent again because the engine asks for it.
+const MAX_POLLS: usize = 20;
+
+/// What came of talking to a webhook engine.
+pub(crate) struct Talk {
+    pub(crate) ready: Ready,
+    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) ran_out_in: Option<Phase>,
+}
+
+/// Talks to the engine until every sample has been sent, its process has ended, or the time is over.
+pub(crate) async fn talk(run: &mut Run<'_>, hooks: &Hooks) -> Talk {
+    let ready = wait_until_ready(run, &hooks.ready).await;
+    let mut talk = Talk { ready, exchanges: Vec::new(), ran_out_in: None };
+    if !matches!(talk.ready, Ready::Ready { .. }) {
+        talk.ran_out_in = run.deadline.is_over().then_some(Phase::Ready);
+        return talk;
+    }
+    for (index, sample) in run.samples.iter().enumerate() {
+        if run.ended.yet() {
+            break;
+        }
+        if run.deadline.is_over() {
+            talk.ran_out_in = Some(Phase::Process);
+            break;
+        }
+        talk.ran_out_in = send(run, &hooks.process, index, sample, &mut talk.exchanges).await;
+        if talk.ran_out_in.is_some() {
+            break;
+        }
+    }
+    talk
+}
+
+/// Asks until the answer is 200 or 500, the process has ended, or the limit is reached.
+async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> Ready {
+    let limit = run.pace.ready_limit;
+    let since_start = |run: &Run<'_>| run.deadline.elapsed().saturating_sub(run.started);
+    let (mut polls, mut pause, mut last) = (0u32, run.pace.ready_poll_first, String::from("it was not asked"));
+    loop {
+        let left = run.deadline.at_most(limit.saturating_sub(since_start(run)));
+        if left.is_zero() {
+            let waited_ms = millis(since_start(run));
+            run.journal.say(&format!("not ready after {waited_ms} ms: {last}"));
+            return Ready::NotInTime { waited_ms, last };
+        }
+        polls += 1;
+        let heard = match run.client.get(hook, left.min(run.pace.ready_call)).await {
+            Ok(answer) if answer.status == 200 => {
+                let after_ms = millis(since_start(run));
+                run.journal.say(&format!("ready after {after_ms} ms"));
+                return Ready::Ready { after_ms, polls };
+            }
+            Ok(answer) if answer.status == 500 => {
+                let said = excerpt(&answer.body).lines().next().unwrap_or_default().chars().take(200).collect::<String>();
+                run.journal.say(&format!("the engine gave up while it was getting ready: {said}"));
+                return Ready::GaveUp { said };
+            }
+            Ok(answer) => answer.status_line,
+            Err(error) => error.to_string(),
+        };
+        if heard != last && !heard.starts_with("503") {
+            run.journal.say(&format!("not ready yet: {heard}"));
+        }
+        last = heard;
+        if run.ended.within(pause.min(left)).await {
+            run.journal.say("the process ended before it was ready");
+            return Ready::ProcessEnded;
+        }
+        pause = (pause * 2).min(run.pace.ready_poll_max);
+    }
+}
+
+/// Sends one sample, and again as often as the engine asks to be polled; says in which phase the time ran out, if it did.
+async fn send(run: &mut Run<'_>, hook: &Hook, index: usize, sample: &Sample, exchanges: &mut Vec<Exchange>) -> Option<Phase> {
+    let task = run.desk.open(sample);
+    let mut payload = task.payload.clone();
+    for _ in 0..=MAX_POLLS {
+        let (answer, phase) = attempt(run, hook, Input { index, sample, task: &task, payload: &payload }, exchanges).await;
+        let Some(answer) = answer else { return phase };
+        match take_answer(run, &task, answer).await {
+            Taken::Kept => return phase,
+            Taken::Later(later) => {
+                let late = matches!(later, Later::OutOfTime { .. }).then_some(Phase::Later);
+                if let Some(exchange) = exchanges.last_mut() {
+                    exchange.later = Some(later);
+                }
+                return late;
+            }
+            Taken::Poll { wait, more } => {
+                if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
+                    payload.extend(more);
+                }
+                let wait = run.deadline.at_most(wait.min(run.pace.poll));
+                if run.ended.within(wait).await {
+                    return None;
+                }
+            }
+        }
+    }
+    run.journal.say(&format!("{}: not polled any more after {MAX_POLLS} times", sample.id));
+    None
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    index: usize,
+    sample: &'a Sample,
+    task: &'a Task,
+    payload: &'a Value,
+}
+
+/// Calls until there is a whole answer 200 or 204, or the attempts are used up; gives the answer if it was 200.
+async fn attempt(run: &mut Run<'_>, hook: &Hook, input: Input<'_>, exchanges: &mut Vec<Exchange>) -> (Option<Answer>, Option<Phase>) {
+    let sample = input.sample;
+    let attempts = if sample.expect_refusal { 1 } else { 1 + run.pace.retries.len() as u32 };
+    for attempt in 1..=attempts {
+        let (content_type, body) = form(run, input);
+        let began = run.deadline.elapsed();
+        let result = call(run, hook, &content_type, body, run.deadline.remaining()).await;
+        let duration_ms = millis(run.deadline.elapsed().saturating_sub(began));
+        let mut exchange = record(sample, attempt, duration_ms, &result);
+        if exchange.error.is_some() {
+            exchange.process_ended = run.ended.within(run.pace.last_words).await;
+        }
+        run.journal.say(&summary(&exchange));
+        let phase = run.deadline.is_over().then_some(Phase::Process);
+        let whole = exchange.error.is_none();
+        let status = exchange.status;
+        exchanges.push(exchange);
+        let last = attempt == attempts || phase.is_some() || run.ended.yet();
+        match (result, status) {
+            (Ok(answer), Some(200)) if whole || last => return (Some(answer), phase),
+            (_, Some(204)) if whole => return (None, phase),
+            _ if last => return (None, phase),
+            _ => {}
+        }
+        let pause = run.pace.retries.get(attempt as usize - 1).copied().unwrap_or_default();
+        if run.ended.within(run.deadline.at_most(pause)).await {
+            return (None, None);
+        }
+    }
+    (None, None)
+}
+
+/// Calls the hook; if the process ends meanwhile, what it had already written may still arrive.
+async fn call(run: &Run<'_>, hook: &Hook, content_type: &str, body: bytes::Bytes, within: Duration) -> Result<Answer, CallError> {
+    let mut ended = run.ended.clone();
+    let calling = run.client.post(hook, content_type, body, within);
+    tokio::pin!(calling);
+    tokio::select! {
+        result = &mut calling => result,
+        true = ended.within(within) => {
+            tokio::time::timeout(run.pace.last_words, calling).await.unwrap_or(Err(CallError::ClosedEarly))
+        }
+    }
+}
+
+/// The form of engine contract §1.3.
+fn form(run: &Run<'_>, input: Input<'_>) -> (String, bytes::Bytes) {
+    let Input { index, sample, task, payload } = input;
+    let desk = &run.desk;
+    let mut form = Form::new(&run.boundary);
+    if !run.without_chunk && !run.streaming {
+        form.file("chunk", &sample.file_name, &sample.mime_type, &sample.bytes);
+    }
+    let hook = |name: &str| desk.url(&format!("/hooks/{}/{name}", task.hook_key));
+    let index = if run.streaming { 0 } else { index };
+    let fields = [
+        ("chunkMimeType", sample.mime_type.clone()),
+        ("cacheURI", desk.url(&task.input_path)),
+        ("startOffsetMS", sample.start_ms.to_string()),
+        ("endOffsetMS", sample.end_ms.to_string()),
+        ("payload", payload.to_string()),
+        ("token", task.token.clone()),
+        ("veritoneApiBaseUrl", desk.facts.base_url.clone()),
+        ("heartbeatWebhook", hook("heartbeat")),
+        ("resultWebhook", hook("result")),
+        ("maxTTL", run.deadline.remaining().as_secs().max(1).to_string()),
+        ("chunkContext", format!("{}:{index}", task.id)),
+        ("chunkTimestamp", desk.now().as_millisecond().to_string()),
+        ("chunk-metadata-index", index.to_string()),
+        ("chunk-metadata-groupid", task.job_id.clone()),
+        ("chunk-metadata-tdoid", task.tdo_id.clone()),
+        ("chunk-metadata-mimetype", sample.mime_type.clone()),
+        ("chunk-metadata-startoffsetms", sample.start_ms.to_string()),
+        ("chunk-metadata-endoffsetms", sample.end_ms.to_string()),
+        ("internalJobId", task.job_id.clone()),
+        ("internalTaskId", task.id.clone()),
+    ];
+    for (name, value) in fields {
+        form.text(name, &value);
+    }
+    for (name, size) in [("width", sample.width), ("height", sample.height)] {
+        if let Some(size) = size {
+            form.text(name, &size.to_string());
+        }
+    }
+    form.finish()
+}
+
+fn record(sample: &Sample, attempt: u32, duration_ms: u64, result: &Result<Answer, CallError>) -> Exchange {
+    let mut exchange = Exchange {
+        sample: sample.id.clone(),
+        mime_type: sample.mime_type.clone(),
+        expect_refusal: sample.expect_refusal,
+        attempt,
+        status: None,
+        error: None,
+        duration_ms,
+        content_type: None,
+        body_bytes: 0,
+        body_excerpt: String::new(),
+        process_ended: false,
+        later: None,
+    };
+    match result {
+        Ok(answer) => {
+            exchange.status = Some(answer.status);
+            exchange.error = answer.broken.as_ref().map(ToString::to_string);
+            exchange.content_type = answer.content_type.as_deref().map(|kind| kind.chars().take(200).collect());
+            exchange.body_bytes = answer.total;
+            exchange.body_excerpt = excerpt(&answer.body);
+        }
+        Err(error) => exchange.error = Some(error.to_string()),
+    }
+    exchange
+}
+
+fn summary(exchange: &Exchange) -> String {
+    let again = if exchange.attempt > 1 { format!(" (attempt {})", exchange.attempt) } else { String::new() };
+    let answer = match (exchange.status, &exchange.error) {
+        (Some(status), None) => format!("{status}, {} bytes", exchange.body_bytes),
+        (Some(status), Some(error)) => format!("{status}, {error}"),
+        (None, error) => error.clone().unwrap_or_default(),
+    };
+    let ended = if exchange.process_ended { "; the process ended" } else { "" };
+    format!("/process {}{again}: {answer}, {} ms{ended}", exchange.sample, exchange.duration_ms)
+}
+
+/// The beginning of a body as text.
+fn excerpt(body: &[u8]) -> String {
+    String::from_utf8_lossy(body.get(..EXCERPT * 4).unwrap_or(body)).chars().take(EXCERPT).collect()
+}
+
+/// What became of a 200.
+enum Taken {
+    /// Its body, if there was one, is a result.
+    Kept,
+    /// It promised a result for later.
+    Later(Later),
+    /// It asks to be called again, with more in the payload.
+    Poll { wait: Duration, more: Value },
+}
+
+/// Keeps a 200's body as a result, or does what it asks for.
+async fn take_answer(run: &mut Run<'_>, task: &Task, answer: Answer) -> Taken {
+    let json = is_json(answer.content_type.as_deref(), &answer.body).then(|| serde_json::from_slice::<Value>(&answer.body).ok()).flatten();
+    if answer.broken.is_none() {
+        if let Some(poll) = json.as_ref().and_then(|json| polls(json, run.desk.now())) {
+            return poll;
+        }
+        if promises_more(run.streaming, json.as_ref(), &answer.body) {
+            return Taken::Later(follow(run, task).await);
+        }
+    }
+    if !answer.body.is_empty() {
+        let guessed = if json.is_some() { "application/json" } else { "application/octet-stream" };
+        let content_type = answer.content_type.as_deref().unwrap_or(guessed);
+        let cut = answer.total > answer.body.len() as u64 || answer.broken.is_some();
+        if !run.desk.add_output(task, "response", content_type, &answer.body.into(), cut) {
+            run.journal.say("a result was not kept: this run has as many as it keeps");
+        }
+    }
+    Taken::Kept
+}
+
+/// The answer of an engine that has started work elsewhere and wants to be asked again (engine contract §1.3).
+fn polls(json: &Value, now: jiff::Timestamp) -> Option<Taken> {
+    if json.get("type")?.as_str()? != "schedule_poll_task" {
+        return None;
+    }
+    let next: Option<jiff::Timestamp> = json.get("nextPollTimeUTC").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()).unwrap_or_default();
+    Some(Taken::Poll { wait, more: json.get("taskPayload").cloned().unwrap_or_default() })
+}
+
+fn is_json(content_type: Option<&str>, body: &[u8]) -> bool {
+    match content_type.map(essence).as_deref() {
+        None | Some("") => body.first() == Some(&b'{'),
+        Some(essence) => essence == "application/json" || essence.ends_with("+json") || essence == "text/json",
+    }
+}
+
+/// Whether an answer says "the result comes later": an estimate, or, from an engine for streams, anything that holds no result.
+fn promises_more(streaming: bool, json: Option<&Value>, body: &[u8]) -> bool {
+    const RESULT_KEYS: [&str; 9] =
+        ["series", "object", "media", "language", "summary", "sentiment", "emotions", "gps", "validationContracts"];
+    match json.and_then(Value::as_object) {
+        Some(document) if document.get("estimatedProcessingTimeInSeconds").is_some_and(Value::is_number) => true,
+        Some(document) => streaming && !RESULT_KEYS.iter().any(|key| document.contains_key(*key)),
+        None => streaming && (body.is_empty() || json.is_some()),
+    }
+}
+
+/// Waits for the hooks. A chunk is done with its first result; a stream with the heartbeat that says so.
+async fn follow(run: &mut Run<'_>, task: &Task) -> Later {
+    let since = std::time::Instant::now();
+    let passed = || millis(since.elapsed());
+    let mut progress = task.watch();
+    run.journal.say(&format!("{}: waiting for its hooks", task.sample));
+    loop {
+        let now = *progress.borrow_and_update();
+        match now.ended {
+            Some(true) => return Later::Done { after_ms: passed() },
+            Some(false) => return Later::Failed { after_ms: passed() },
+            None if now.results > 0 && !run.streaming => return Later::Done { after_ms: passed() },
+            None => {}
+        }
+        if run.ended.yet() {
+            return Later::ProcessEnded;
+        }
+        let silence = now.heard.max(since).elapsed();
+        let left = run.deadline.at_most(run.pace.silence.saturating_sub(silence));
+        if run.deadline.is_over() {
+            return Later::OutOfTime { waited_ms: passed() };
+        }
+        if left.is_zero() {
+            return Later::Silent { silent_ms: millis(silence) };
+        }
+        let mut ended = run.ended.clone();
+        tokio::select! {
+            _ = progress.changed() => {}
+            _ = ended.within(left) => {
+                // Its last call may still be on its way through our own server.
+                let _ = tokio::time::timeout(run.deadline.at_most(run.pace.last_words), progress.changed()).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_estimate_or_a_stream_engines_word_without_a_result_promises_more() {
+        let estimate = json!({"estimatedProcessingTimeInSeconds": 3.5});
+        let result = json!({"object": []});
+        let word = json!({"status": "ok"});
+        assert!(promises_more(false, Some(&estimate), b"{"));
+        assert!(!promises_more(false, Some(&word), b"{"));
+        assert!(!promises_more(false, None, b""));
+        assert!(promises_more(true, Some(&word), b"{"));
+        assert!(promises_more(true, None, b""));
+        assert!(!promises_more(true, Some(&result), b"{"));
+        assert!(!promises_more(true, None, b"RIFF"));
+        assert!(!promises_more(false, Some(&json!({"estimatedProcessingTimeInSeconds": "soon"})), b"{"));
+    }
+
+    #[test]
+    fn json_is_known_by_its_type_or_its_first_byte() {
+        assert!(is_json(Some("application/vnd.veritone.aion+json; v=1"), b""));
+        assert!(is_json(None, b"{}"));
+        assert!(!is_json(Some("text/plain"), b"{}"));
+        assert!(!is_json(None, b"RIFF"));
+    }
+
+    #[test]
+    fn excerpts_are_cut_at_characters() {
+        assert_eq!(excerpt("é".repeat(5_000).as_bytes()).chars().count(), EXCERPT);
+        assert_eq!(excerpt(&[0xff, b'a']), "\u{fffd}a");
+    }
+}

@@ -1,0 +1,419 @@
+//! What one pass over a layer yields. Depends on the layer's bytes alone, so it is stored per (layer digest, [`ANALYSER_VERSION`]).
+
+use std::{collections::BTreeMap, fmt};
+
+use model::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+/// Version of what a pass yields: grows whenever the same bytes would give other evidence.
+pub const ANALYSER_VERSION: u32 = 1;
+
+/// A small file that is kept from every layer that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Normalised path, as in [`Entry::path`].
+    pub path: &'static str,
+    /// Bytes kept at most; a longer file is marked as truncated.
+    pub cap: u64,
+}
+
+/// The files every pass keeps.
+pub const WANTED: &[Wanted] = &[
+    Wanted { path: "etc/group", cap: 256 << 10 },
+    Wanted { path: "etc/os-release", cap: 16 << 10 },
+    Wanted { path: "etc/passwd", cap: 256 << 10 },
+    Wanted { path: "usr/lib/os-release", cap: 16 << 10 },
+    Wanted { path: "var/manifest.json", cap: 1 << 20 },
+    Wanted { path: "var/reprocess_job.txt", cap: 1 << 20 },
+    Wanted { path: "var/upload_job.txt", cap: 1 << 20 },
+];
+
+/// How a layer is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, one or several members.
+    Gzip,
+    /// Zstandard, one or several frames.
+    Zstd,
+}
+
+impl Compression {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Everything known of one layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerEvidence {
+    /// Digest of the bytes as transferred.
+    pub digest: Digest,
+    /// SHA-256 of the plain tar; `None` when it could not be inflated to its end or is not an archive at all.
+    pub diff_id: Option<Digest>,
+    /// How it was compressed.
+    pub compression: Compression,
+    /// Bytes as transferred.
+    pub size: u64,
+    /// Bytes of the plain tar, as far as it was inflated.
+    pub uncompressed_size: u64,
+    /// Members, in their order in the archive. A path may occur more than once: the last one counts.
+    pub entries: Vec<Entry>,
+    /// Content of the [`WANTED`] files, by normalised path.
+    pub files: BTreeMap<String, KeptFile>,
+    /// What is wrong with it, in the order found.
+    pub problems: Vec<LayerProblem>,
+}
+
+/// Why stored evidence could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// The compression.
+    #[error("stored evidence is damaged: {0}")]
+    Compression(#[from] std::io::Error),
+    /// The document.
+    #[error("stored evidence is malformed: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+impl LayerEvidence {
+    /// A compact form for storing: JSON, compressed with Zstandard.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StoredError> {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+        serde_json::to_writer(&mut encoder, self)?;
+        Ok(encoder.finish()?)
+    }
+
+    /// Reads back what [`LayerEvidence::to_bytes`] wrote. Trusts its input: it is for our own store only.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoredError> {
+        // One copy in memory: parsing from a stream byte by byte takes three times as long.
+        Ok(serde_json::from_slice(&zstd::decode_all(bytes)?)?)
+    }
+
+    /// The first problem after which the rest of the layer is unknown, if there is one.
+    pub fn broken(&self) -> Option<&LayerProblem> {
+        self.problems.iter().find(|problem| problem.breaks())
+    }
+}
+
+/// One member of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Path from the image root, without a leading slash or `./`; empty for the root itself. For a whiteout, the path it hides; for an opaque
+    /// marker, the directory. Bytes that are not UTF-8 are replaced by U+FFFD.
+    pub path: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: EntryKind,
+    /// Permission bits, with setuid (0o4000), setgid (0o2000) and sticky (0o1000).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes of content; 0 for everything but files.
+    pub size: u64,
+}
+
+/// What a member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "target", rename_all = "lowercase")]
+pub enum EntryKind {
+    /// Regular file.
+    File,
+    /// Directory.
+    Dir,
+    /// Symbolic link and its target as written.
+    Symlink(String),
+    /// Another name for the file at this normalised path.
+    Hardlink(String),
+    /// Character or block device.
+    Device,
+    /// Named pipe.
+    Fifo,
+    /// Hides the path in the layers below.
+    Whiteout,
+    /// Hides everything the layers below have in this directory.
+    OpaqueDir,
+}
+
+/// Bytes of a kept file.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// The content, or its beginning.
+    #[serde(with = "as_hex")]
+    pub bytes: Vec<u8>,
+    /// The file is longer than its cap.
+    pub truncated: bool,
+}
+
+impl fmt::Debug for KeptFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeptFile({} bytes{})", self.bytes.len(), if self.truncated { ", truncated" } else { "" })
+    }
+}
+
+/// Something wrong in a layer. `Display` is the sentence for people; offsets are bytes of the plain tar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "problem", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum LayerProblem {
+    /// The content does not begin with a tar header.
+    #[error("the layer is not a tar archive; build the image again with a current docker, podman or buildah")]
+    NotATar,
+    /// Compressed with something OCI does not know.
+    #[error("the layer is compressed with {format}, which OCI does not allow; compress it with gzip or zstd")]
+    ForeignCompression {
+        /// Such as `xz`.
+        format: String,
+    },
+    /// The archive ends inside a member.
+    #[error("the layer ends in the middle of a file, after {offset} bytes; push it again")]
+    Truncated {
+        /// Where it ends.
+        offset: u64,
+    },
+    /// The compressed stream ends too early.
+    #[error("the {} stream of the layer ends too early, after {offset} bytes; push it again", .compression.as_str())]
+    TruncatedStream {
+        /// Which compression.
+        compression: Compression,
+        /// Compressed bytes that were there.
+        offset: u64,
+    },
+    /// The compressed stream is damaged.
+    #[error("the {} stream of the layer is damaged after {offset} compressed bytes; build and push it again", .compression.as_str())]
+    CorruptStream {
+        /// Which compression.
+        compression: Compression,
+        /// Compressed bytes read when it was noticed, at the granularity of the reader's blocks.
+        offset: u64,
+    },
+    /// Bytes behind the end of the compressed stream; they are ignored.
+    #[error("{bytes} bytes follow the end of the layer's {} stream and are ignored", .compression.as_str())]
+    TrailingGarbage {
+        /// Which compression.
+        compression: Compression,
+        /// How many.
+        bytes: u64,
+    },
+    /// A tar header's checksum is wrong.
+    #[error("a tar header at byte {offset} has a wrong checksum; the layer is damaged, build and push it again")]
+    BadChecksum {
+        /// Start of the header.
+        offset: u64,
+    },
+    /// A tar header is malformed otherwise.
+    #[error("the tar header at byte {offset} has a malformed {field}; build the layer again with a current tool")]
+    BadHeader {
+        /// Start of the header.
+        offset: u64,
+        /// Which field.
+        field: String,
+    },
+    /// More members than the cap.
+    #[error("the layer has more than {limit} files; put fewer into one layer")]
+    TooManyEntries {
+        /// The cap.
+        limit: u64,
+    },
+    /// The names of its members together are too long.
+    #[error("the path names of the layer exceed {limit} bytes together; put fewer files into one layer")]
+    TooManyNames {
+        /// The cap.
+        limit: u64,
+    },
+    /// More bytes than the cap.
+    #[error("the layer is larger than {limit} bytes when unpacked; make it smaller")]
+    TooLarge {
+        /// The cap.
+        limit: u64,
+    },
+    /// More gzip members or Zstandard frames than the cap.
+    #[error("the layer consists of more than {limit} {} streams; compress it as one", .compression.as_str())]
+    TooManyStreams {
+        /// Which compression.
+        compression: Compression,
+        /// The cap.
+        limit: u64,
+    },
+    /// Inflates suspiciously well.
+    #[error("the layer inflates to more than {limit} times its size, as a decompression bomb would; unpacking stopped")]
+    Ratio {
+        /// The cap.
+        limit: u64,
+    },
+    /// A path or link target is longer than the cap, a component longer than 255 bytes, or too deep; the member is ignored.
+    #[error("a path beginning with {path:?} is too long (limit: {limit} bytes, 255 per part); use shorter names")]
+    PathTooLong {
+        /// Its first 80 characters.
+        path: String,
+        /// The cap.
+        limit: u64,
+    },
+    /// An extended header is larger than the cap.
+    #[error("the extended header at byte {offset} has {size} bytes, more than the limit of {limit}")]
+    HeaderTooLarge {
+        /// Start of the header.
+        offset: u64,
+        /// Its size.
+        size: u64,
+        /// The cap.
+        limit: u64,
+    },
+    /// The path or hard link target leads out of the image; the member is ignored.
+    #[error("{path:?} leads out of the image and is ignored; use paths without \"..\"")]
+    PathEscapes {
+        /// As written.
+        path: String,
+    },
+    /// A member lies behind a symbolic link of the same layer. Unpackers disagree what that means; here the link becomes a directory.
+    #[error("{path:?} lies behind the symbolic link {link:?} of the same layer, which container runtimes treat differently; add files by their real path")]
+    BehindSymlink {
+        /// The member.
+        path: String,
+        /// The link.
+        link: String,
+    },
+    /// A hard link whose target is not an earlier file of the same layer.
+    #[error("the hard link {path:?} names {target:?}, which the same layer does not contain")]
+    LinkTargetMissing {
+        /// The link.
+        path: String,
+        /// Its target.
+        target: String,
+    },
+    /// A sparse file in a form that is not understood; its content is unknown.
+    #[error("{path:?} is stored as a pax sparse file, which container tools do not unpack; build the layer without sparse files")]
+    Sparse {
+        /// The file.
+        path: String,
+    },
+    /// A member of an unknown type; it is ignored.
+    #[error("{path:?} has the unknown tar type {flag:?} and is ignored")]
+    UnknownType {
+        /// The member.
+        path: String,
+        /// The type flag.
+        flag: char,
+    },
+    /// Further problems were counted, not kept.
+    #[error("{count} further problems in the same layer")]
+    More {
+        /// How many.
+        count: u64,
+    },
+}
+
+impl LayerProblem {
+    /// Whether the rest of the layer, or the content of one of its files, is unknown after it: such a layer is never unpacked.
+    pub fn breaks(&self) -> bool {
+        match self {
+            Self::NotATar
+            | Self::ForeignCompression { .. }
+            | Self::Truncated { .. }
+            | Self::TruncatedStream { .. }
+            | Self::CorruptStream { .. }
+            | Self::BadChecksum { .. }
+            | Self::BadHeader { .. }
+            | Self::TooManyEntries { .. }
+            | Self::TooManyNames { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyStreams { .. }
+            | Self::Ratio { .. }
+            | Self::HeaderTooLarge { .. }
+            | Self::Sparse { .. } => true,
+            Self::TrailingGarbage { .. }
+            | Self::PathTooLong { .. }
+            | Self::PathEscapes { .. }
+            | Self::BehindSymlink { .. }
+            | Self::LinkTargetMissing { .. }
+            | Self::UnknownType { .. }
+            | Self::More { .. } => false,
+        }
+    }
+}
+
+/// Bytes as hex text: a tenth of the parsing time of a JSON array of numbers, and half its length.
+mod as_hex {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        hex::decode(text.as_ref()).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> LayerEvidence {
+        let entry = |path: &str, kind| Entry { path: path.into(), kind, mode: 0o755, uid: 1, gid: 2, size: 3 };
+        LayerEvidence {
+            digest: Digest::of(b"a"),
+            diff_id: Some(Digest::of(b"b")),
+            compression: Compression::Zstd,
+            size: 1,
+            uncompressed_size: 2,
+            entries: vec![
+                entry("", EntryKind::Dir),
+                entry("a", EntryKind::Symlink("../\u{fffd}".into())),
+                entry("b", EntryKind::Hardlink("a".into())),
+                entry("c", EntryKind::OpaqueDir),
+            ],
+            files: [("a".to_owned(), KeptFile { bytes: vec![0, 255, 7], truncated: true })].into(),
+            problems: vec![LayerProblem::NotATar, LayerProblem::UnknownType { path: "x".into(), flag: '\u{ff}' }],
+        }
+    }
+
+    #[test]
+    fn stored_evidence_reads_back_equal() {
+        let evidence = sample();
+        assert_eq!(LayerEvidence::from_bytes(&evidence.to_bytes().unwrap()).unwrap(), evidence);
+    }
+
+    #[test]
+    fn damaged_evidence_is_an_error() {
+        let mut bytes = sample().to_bytes().unwrap();
+        bytes.truncate(bytes.len() / 2);
+        assert!(matches!(LayerEvidence::from_bytes(&bytes), Err(StoredError::Compression(_))));
+        let other = zstd::encode_all(&b"{}"[..], 1).unwrap();
+        assert!(matches!(LayerEvidence::from_bytes(&other), Err(StoredError::Document(_))));
+    }
+
+    #[test]
+    fn the_wire_form_is_short_and_readable() {
+        let text = serde_json::to_string(&sample().entries[1]).unwrap();
+        assert_eq!(text, "{\"path\":\"a\",\"kind\":\"symlink\",\"target\":\"../\u{fffd}\",\"mode\":493,\"uid\":1,\"gid\":2,\"size\":3}");
+        let dir = serde_json::to_value(&sample().entries[0]).unwrap();
+        assert_eq!(dir["kind"], "dir");
+    }
+
+    #[test]
+    fn wanted_files_are_normal_paths_in_order() {
+        assert!(WANTED.windows(2).all(|pair| pair[0].path < pair[1].path));
+        for wanted in WANTED {
+            let normal = crate::path::normalise(wanted.path.as_bytes(), &crate::caps::Caps::default()).unwrap();
+            assert_eq!(normal, wanted.path.as_bytes());
+        }
+    }
+
+    #[test]
+    fn only_what_hides_the_rest_breaks_a_layer() {
+        let mut evidence = sample();
+        assert_eq!(evidence.broken(), Some(&LayerProblem::NotATar));
+        evidence.problems = vec![LayerProblem::PathEscapes { path: "..".into() }, LayerProblem::More { count: 3 }];
+        assert_eq!(evidence.broken(), None);
+    }
+}

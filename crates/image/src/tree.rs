@@ -1,0 +1,380 @@
+//! The merged view of an image's layers: what a container of it would see.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use crate::{
+    evidence::{Entry, EntryKind, LayerEvidence},
+    path,
+};
+
+/// Symbolic links followed for one path, as Linux does.
+const LINKS: usize = 40;
+
+/// A file, directory or link of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Index of the layer it comes from, 0 at the bottom.
+    pub layer: usize,
+    /// The member. A directory the topmost layer with something in it does not list has mode 0755 and owner 0:0. Never a whiteout or an opaque marker; a hard link has
+    /// become what it links to, under its own path.
+    pub entry: Entry,
+    /// Where the content of a file is: index of the layer, and index in its [`LayerEvidence::entries`] (for a hard link, those of its target).
+    pub content: Option<(usize, usize)>,
+}
+
+/// Why a path leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// Nothing there.
+    #[error("{path:?} does not exist in the image")]
+    Missing {
+        /// The path up to the missing part, links followed.
+        path: String,
+    },
+    /// Something that is no directory in the middle of the path.
+    #[error("{path:?} is not a directory")]
+    NotADirectory {
+        /// What is no directory.
+        path: String,
+    },
+    /// More than 40 symbolic links.
+    #[error("{path:?} leads through more than 40 symbolic links")]
+    Loop {
+        /// As asked.
+        path: String,
+    },
+}
+
+/// The merged view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    root: Node,
+    nodes: BTreeMap<String, Node>,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self { root: implied(0, ""), nodes: BTreeMap::new() }
+    }
+}
+
+/// A directory its layer does not list.
+fn implied(layer: usize, path: &str) -> Node {
+    let entry = Entry { path: path.to_owned(), kind: EntryKind::Dir, mode: 0o755, uid: 0, gid: 0, size: 0 };
+    Node { layer, entry, content: None }
+}
+
+impl Tree {
+    /// Merges layers, bottom to top: whiteouts, opaque directories, replaced files and directories, hard links.
+    pub fn merge(layers: &[&LayerEvidence]) -> Self {
+        let mut tree = Self::default();
+        for (layer, evidence) in layers.iter().enumerate() {
+            // OCI image specification, layers: a whiteout hides what is below its layer, wherever in the layer it stands.
+            for entry in &evidence.entries {
+                match entry.kind {
+                    EntryKind::Whiteout => tree.remove(&entry.path),
+                    EntryKind::OpaqueDir => tree.remove_inside(&entry.path),
+                    _ => {}
+                }
+            }
+            let mut parent = None;
+            tree.root = implied(layer, "");
+            for (index, entry) in evidence.entries.iter().enumerate() {
+                tree.add(layer, index, entry, &mut parent);
+            }
+        }
+        tree
+    }
+
+    /// What is at `path` itself (a symbolic link is not followed, in none of its parts). Leading slashes do not matter.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        match path.trim_start_matches('/') {
+            "" => Some(&self.root),
+            path => self.nodes.get(path),
+        }
+    }
+
+    /// What `path` means to a process in the container: symbolic links followed, never out of the image. `..` above the root is the root.
+    pub fn resolve(&self, path: &str) -> Result<&Node, ResolveError> {
+        let parts = |path: &str| path.split('/').rev().filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect::<Vec<_>>();
+        let mut left = parts(path);
+        let mut node = &self.root;
+        let mut links = 0;
+        while let Some(part) = left.pop() {
+            if node.entry.kind != EntryKind::Dir {
+                return Err(ResolveError::NotADirectory { path: node.entry.path.clone() });
+            }
+            let at = &node.entry.path;
+            if part == ".." {
+                node = self.get(at.rsplit_once('/').map_or("", |(parent, _)| parent)).unwrap_or(&self.root);
+                continue;
+            }
+            let next = if at.is_empty() { part } else { format!("{at}/{part}") };
+            let Some(found) = self.nodes.get(&next) else { return Err(ResolveError::Missing { path: next }) };
+            let EntryKind::Symlink(target) = &found.entry.kind else {
+                node = found;
+                continue;
+            };
+            links += 1;
+            if links > LINKS {
+                return Err(ResolveError::Loop { path: path.to_owned() });
+            }
+            if target.starts_with('/') {
+                node = &self.root;
+            }
+            left.extend(parts(target));
+        }
+        Ok(node)
+    }
+
+    /// Everything but the root, in the order of the paths' bytes.
+    pub fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// Everything under a directory, at any depth, in the order of the paths' bytes. Leading slashes do not matter.
+    pub fn inside(&self, path: &str) -> impl Iterator<Item = &Node> {
+        let (from, to) = bounds(path.trim_start_matches('/'));
+        self.nodes.range::<str, _>((Bound::Included(from.as_str()), to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))).map(|(_, node)| node)
+    }
+
+    /// Number of nodes, without the root.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is nothing but the root.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    fn add(&mut self, layer: usize, index: usize, entry: &Entry, parent: &mut Option<String>) {
+        if entry.path.is_empty() {
+            if entry.kind == EntryKind::OpaqueDir {
+                return;
+            }
+            self.root = Node { layer, entry: entry.clone(), content: None };
+            return;
+        }
+        let above = entry.path.rsplit_once('/').map_or("", |(above, _)| above);
+        if parent.as_deref() != Some(above) {
+            self.make_directories(layer, &entry.path);
+            *parent = Some(above.to_owned());
+        }
+        let node = match &entry.kind {
+            EntryKind::Whiteout => return,
+            EntryKind::OpaqueDir => return self.make_directory(layer, &entry.path),
+            EntryKind::Hardlink(target) => match self.nodes.get(target) {
+                Some(found) if found.entry.kind != EntryKind::Dir => {
+                    Node { layer, entry: Entry { path: entry.path.clone(), ..found.entry.clone() }, content: found.content }
+                }
+                _ => return,
+            },
+            EntryKind::File => Node { layer, entry: entry.clone(), content: Some((layer, index)) },
+            _ => Node { layer, entry: entry.clone(), content: None },
+        };
+        let is_dir = node.entry.kind == EntryKind::Dir;
+        let replaced = self.nodes.insert(entry.path.clone(), node);
+        if !is_dir && replaced.is_some_and(|node| node.entry.kind == EntryKind::Dir) {
+            self.remove_inside(&entry.path);
+            *parent = None;
+        }
+    }
+
+    /// Makes every directory above `path`: unpacking a layer needs them, also above a whiteout.
+    fn make_directories(&mut self, layer: usize, path: &str) {
+        for above in path::ancestors(path) {
+            self.make_directory(layer, above);
+        }
+    }
+
+    /// Makes a directory the layer does not list (yet), in the place of whatever else is there. As on disk, it hides the mode and the owner of
+    /// one below.
+    fn make_directory(&mut self, layer: usize, path: &str) {
+        if self.nodes.get(path).is_none_or(|node| node.entry.kind != EntryKind::Dir || node.layer < layer) {
+            self.nodes.insert(path.to_owned(), implied(layer, path));
+        }
+    }
+
+    fn remove(&mut self, path: &str) {
+        if self.nodes.remove(path).is_some_and(|node| node.entry.kind == EntryKind::Dir) {
+            self.remove_inside(path);
+        }
+    }
+
+    fn remove_inside(&mut self, path: &str) {
+        // One by one: cutting the map apart and joining it costs its whole length, and a hostile layer asks for it half a million times.
+        loop {
+            let next = self.inside(path).next().map(|node| node.entry.path.clone());
+            let Some(next) = next else { return };
+            self.nodes.remove(&next);
+        }
+    }
+}
+
+/// The keys of everything inside a directory: from the first, to the first behind them. `0` follows `/`.
+fn bounds(path: &str) -> (String, Option<String>) {
+    if path.is_empty() { (String::new(), None) } else { (format!("{path}/"), Some(format!("{path}0"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap as Map;
+
+    use model::digest::Digest;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::evidence::Compression;
+
+    fn layer(entries: &[(&str, EntryKind)]) -> LayerEvidence {
+        let entry = |(path, kind): &(&str, EntryKind)| Entry {
+            path: (*path).to_owned(),
+            kind: kind.clone(),
+            mode: 0o700,
+            uid: 1,
+            gid: 1,
+            size: 9,
+        };
+        LayerEvidence {
+            digest: Digest::of(b""),
+            diff_id: None,
+            compression: Compression::None,
+            size: 0,
+            uncompressed_size: 0,
+            entries: entries.iter().map(entry).collect(),
+            files: Map::new(),
+            problems: vec![],
+        }
+    }
+
+    fn merged(layers: &[&[(&str, EntryKind)]]) -> Tree {
+        let layers: Vec<_> = layers.iter().map(|entries| layer(entries)).collect();
+        Tree::merge(&layers.iter().collect::<Vec<_>>())
+    }
+
+    fn paths(tree: &Tree) -> Vec<&str> {
+        tree.iter().map(|node| node.entry.path.as_str()).collect()
+    }
+
+    use EntryKind::{Dir, File, OpaqueDir, Whiteout};
+    fn symlink(target: &str) -> EntryKind {
+        EntryKind::Symlink(target.to_owned())
+    }
+    fn hardlink(target: &str) -> EntryKind {
+        EntryKind::Hardlink(target.to_owned())
+    }
+
+    #[test]
+    fn whiteouts_hide_what_is_below_and_not_beside() {
+        let tree = merged(&[
+            &[("a", Dir), ("a/x", File), ("ab", File), ("c", File)],
+            &[("new", File), ("new", Whiteout), ("a", Whiteout), ("c", Whiteout), ("c", File), ("nothing", Whiteout)],
+        ]);
+        assert_eq!(paths(&tree), ["ab", "c", "new"]);
+        assert_eq!(tree.get("c").unwrap().layer, 1);
+    }
+
+    #[test]
+    fn an_opaque_directory_keeps_itself_and_what_its_layer_adds() {
+        let tree = merged(&[&[("a/x", File), ("a/d/y", File), ("a.b", File)], &[("a/z", File), ("a", OpaqueDir)]]);
+        assert_eq!(paths(&tree), ["a", "a.b", "a/z"]);
+        let emptied = merged(&[&[("a/x", File)], &[("", OpaqueDir), ("b", File)]]);
+        assert_eq!(paths(&emptied), ["b"]);
+    }
+
+    #[test]
+    fn files_and_directories_replace_each_other() {
+        let tree = merged(&[&[("a/x", File), ("b", File)], &[("a", File), ("b/y", File)]]);
+        assert_eq!(paths(&tree), ["a", "b", "b/y"]);
+        assert_eq!(tree.get("a").unwrap().entry.kind, File);
+        let again = merged(&[&[("a/x", File)], &[("a", File)], &[("a", Dir), ("a/z", File)]]);
+        assert_eq!(paths(&again), ["a", "a/z"]);
+        let same_layer = merged(&[&[("a/x", File), ("a", symlink("b")), ("a/y", File)]]);
+        assert_eq!(paths(&same_layer), ["a", "a/y"]);
+    }
+
+    #[test]
+    fn a_directory_listed_again_keeps_its_content_and_takes_the_new_owner() {
+        let tree = merged(&[&[("a/x", File)], &[("a", Dir)]]);
+        assert_eq!(paths(&tree), ["a", "a/x"]);
+        assert_eq!((tree.get("/a").unwrap().entry.mode, tree.get("a").unwrap().layer), (0o700, 1));
+        assert_eq!(merged(&[&[("a", Dir)], &[("a/x", File)]]).get("a").unwrap().entry.mode, 0o755);
+    }
+
+    #[test]
+    fn hard_links_keep_their_content_when_the_target_changes() {
+        let tree = merged(&[&[("a", File), ("b", hardlink("a"))], &[("a", File), ("c", hardlink("b")), ("d", hardlink("gone")), ("e", hardlink("/"))]]);
+        assert_eq!(paths(&tree), ["a", "b", "c"]);
+        assert_eq!(tree.get("a").unwrap().content, Some((1, 0)));
+        assert_eq!(tree.get("b").unwrap().content, Some((0, 0)));
+        assert_eq!((tree.get("c").unwrap().content, tree.get("c").unwrap().layer), (Some((0, 0)), 1));
+        assert_eq!(tree.get("c").unwrap().entry.kind, File);
+        assert_eq!(tree.get("c").unwrap().entry.path, "c");
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_image_only() {
+        let tree = merged(&[&[
+            ("etc/passwd", File),
+            ("var/manifest.json", symlink("../../../opt/m.json")),
+            ("opt/m.json", symlink("/etc/passwd")),
+            ("lib", symlink("usr/lib")),
+            ("usr/lib/so", File),
+            ("loop", symlink("loop")),
+            ("up", symlink("..")),
+        ]]);
+        let at = |path: &str| tree.resolve(path).map(|node| node.entry.path.clone());
+        assert_eq!(at("/var/manifest.json").as_deref(), Ok("etc/passwd"));
+        assert_eq!(at("lib/so").as_deref(), Ok("usr/lib/so"));
+        assert_eq!(at("lib/../lib/./so").as_deref(), Ok("usr/lib/so"));
+        assert_eq!(at("up/up/etc").as_deref(), Ok("etc"));
+        assert_eq!(at("/").as_deref(), Ok(""));
+        assert_eq!(at("loop"), Err(ResolveError::Loop { path: "loop".into() }));
+        assert_eq!(at("lib/nope"), Err(ResolveError::Missing { path: "usr/lib/nope".into() }));
+        assert_eq!(at("etc/passwd/x"), Err(ResolveError::NotADirectory { path: "etc/passwd".into() }));
+    }
+
+    #[test]
+    fn a_directory_is_listed_without_its_neighbours() {
+        let tree = merged(&[&[("a/x", File), ("a/d/y", File), ("a.b/n", File), ("a0", File)]]);
+        let inside: Vec<_> = tree.inside("/a").map(|node| node.entry.path.as_str()).collect();
+        assert_eq!(inside, ["a/d", "a/d/y", "a/x"]);
+        assert_eq!(tree.inside("").count(), tree.len());
+    }
+
+    fn any_layer() -> impl Strategy<Value = Vec<(String, EntryKind)>> {
+        let path = "[ab]{1}(/[ab]{1}){0,2}";
+        let kind = prop_oneof![
+            4 => Just(File),
+            3 => Just(Dir),
+            2 => Just(Whiteout),
+            1 => Just(OpaqueDir),
+            1 => path.prop_map(EntryKind::Symlink),
+            1 => path.prop_map(EntryKind::Hardlink),
+        ];
+        proptest::collection::vec((path, kind), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn every_node_has_its_parents_and_a_place_in_a_layer(layers in proptest::collection::vec(any_layer(), 0..4)) {
+            let layers: Vec<LayerEvidence> = layers
+                .iter()
+                .map(|entries| layer(&entries.iter().map(|(path, kind)| (path.as_str(), kind.clone())).collect::<Vec<_>>()))
+                .collect();
+            let tree = Tree::merge(&layers.iter().collect::<Vec<_>>());
+            for node in tree.iter() {
+                for above in path::ancestors(&node.entry.path) {
+                    prop_assert_eq!(&tree.get(above).unwrap().entry.kind, &Dir);
+                }
+                prop_assert_eq!(node.content.is_some(), node.entry.kind == File);
+                if let Some((layer, index)) = node.content {
+                    prop_assert_eq!(&layers[layer].entries[index].kind, &File);
+                }
+                let found = tree.resolve(&node.entry.path);
+                prop_assert!(matches!(node.entry.kind, EntryKind::Symlink(_)) || found == Ok(node));
+            }
+        }
+    }
+}

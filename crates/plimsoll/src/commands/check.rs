@@ -1,0 +1,1 @@
+//! `plimsoll check IMAGE`: the gate on a laptop, with the same crates and the same findings.

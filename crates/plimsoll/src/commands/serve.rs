@@ -1,0 +1,80 @@
+//! `plimsoll serve`: the gate.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use sandbox::local::Local;
+use secrecy::ExposeSecret;
+use server::{
+    Server,
+    config::{Config, Overrides},
+    ops::first_start::FirstStart,
+};
+
+use crate::log::{say, tell};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder that holds everything [default: plimsoll-data]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Configuration file (TOML)
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+/// Serves until it is interrupted.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    crate::log::start("info");
+    let config = Config::load(args.config.as_deref(), &Overrides { data: args.data, listen: args.listen })?;
+    super::runtime()?.block_on(async {
+        let server = start(config, &FirstStart::from_environment()?).await?;
+        say(format_args!("Plimsoll is at {}", server.app.public_url));
+        announce(&server);
+        interrupted().await;
+        tell("Stopping; a certification in progress goes on at the next start.");
+        server.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Starts the server with this host's sandbox and clears what dead runs left.
+pub async fn start(config: Config, first: &FirstStart) -> anyhow::Result<Server> {
+    let sandbox = std::sync::Arc::new(Local::new(std::path::absolute(config.data.join("runs"))?, sandbox::local::Helper::default()));
+    let server = server::start(config, first, sandbox.clone()).await?;
+    tokio::task::spawn_blocking(move || {
+        sandbox.sweep();
+        for probe in sandbox.examine().iter().filter(|probe| !probe.ok && probe.required) {
+            let mend = probe.mend.as_deref().unwrap_or("see plimsoll doctor");
+            tell(format_args!("Engines cannot be run on this host: {}: {}\n  mend: {mend}\n  Static checks still work.", probe.title, probe.detail));
+        }
+    })
+    .await?;
+    Ok(server)
+}
+
+/// The account of the first start, once.
+pub fn announce(server: &Server) {
+    let Some(made) = &server.made else { return };
+    match &made.password {
+        Some(password) => say(format_args!(
+            "First start: organization {}, login {}, password {} (shown only now)",
+            made.organization,
+            made.email,
+            password.expose_secret()
+        )),
+        None => say(format_args!("First start: organization {}, login {}, the password you chose", made.organization, made.email)),
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,32 @@
+//! The image of the keyword example engine, made in memory: one static program and its manifest.
+
+use std::path::Path;
+
+use anyhow::Context;
+use image::pack::{File, Pack};
+use serde_json::Value;
+
+/// The program, compiled by the build script.
+const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyword-engine"));
+
+/// Its manifest, without the id of an engine.
+const MANIFEST: &str = include_str!("../../../examples/keyword/manifest.json");
+
+/// Writes the image as an OCI archive for the engine with this id.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(archive: &Path, engine_id: &str) -> anyhow::Result<()> {
+    let mut manifest: Value = serde_json::from_str(MANIFEST).context("the example's manifest")?;
+    manifest["engineId"] = engine_id.into();
+    let manifest = serde_json::to_vec_pretty(&manifest)?;
+    Pack::new(image::Platform::new("linux", "amd64"))
+        .layer(vec![File::dir("app", 0o755), File::new("app/keyword", 0o755, PROGRAM.to_vec())])
+        .layer(vec![File::dir("var", 0o755), File::new("var/manifest.json", 0o644, manifest)])
+        .entrypoint(["/app/keyword"])
+        .env("VERITONE_WEBHOOK_READY", "http://0.0.0.0:8080/ready")
+        .env("VERITONE_WEBHOOK_PROCESS", "http://0.0.0.0:8080/process")
+        .write_oci_archive(archive)
+        .with_context(|| format!("the sample image cannot be written to {}", archive.display()))
+        .map(drop)
+}

@@ -1,0 +1,422 @@
+//! The ways a blob comes in: at once, in chunks, resumed, or from another repository (distribution-spec 1.1 "Pushing blobs").
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use bytes::Bytes;
+use model::{digest::Digest, name::RepoName};
+use serde_json::json;
+use store::repositories;
+use tokio::task::{JoinHandle, spawn_blocking};
+use uuid::Uuid;
+
+use crate::{
+    Inner,
+    access::Access,
+    incoming::{Cut, Incoming},
+    range,
+    refusal::{Code, Refusal},
+    request::Asking,
+    scope::Action,
+    sessions::{Live, Session, Sessions, WriteError, Writing},
+};
+
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Store(error) => error.into(),
+            WriteError::Thread(error) => Self::internal(&error),
+        }
+    }
+}
+
+/// `POST .../blobs/uploads/`: begins an upload, or ends it at once.
+pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, body: &mut Incoming) -> Result<Response, Refusal> {
+    let access = asking.permitted(repository, Action::Push)?;
+    if let Some(mounted) = mount(inner, asking, access, repository).await? {
+        return Ok(mounted);
+    }
+    if inner.sessions.count() >= inner.options.limits.open_uploads {
+        inner.sessions.evict(inner.now(), inner.options.limits.session_idle);
+        if inner.sessions.count() >= inner.options.limits.open_uploads {
+            return Err(Refusal::too_many("too many uploads are open at once; wait for some to end", Duration::from_secs(10)));
+        }
+    }
+    let named = digest_of(asking)?;
+    let id = (inner.options.ids)();
+    let live = {
+        let (blobs, repository, tap) = (inner.blobs.clone(), repository.clone(), inner.options.tap.clone());
+        spawn_blocking(move || Live::create(&blobs, id, &repository, tap.as_ref())).await.map_err(WriteError::from)??
+    };
+    match named {
+        // Some clients name the digest here and still send the bytes with a PUT.
+        Some(digest) if asking.content_length() != Some(0) || digest == Digest::of(b"") => {
+            let live = receive_all(inner, live, body).await?;
+            finish(inner, repository, live, &digest).await.map_err(Unfinished::into_refusal)
+        }
+        _ => {
+            inner.sessions.insert(id, repository, 0, Some(live), inner.now());
+            Ok(progress(StatusCode::ACCEPTED, repository, id, 0))
+        }
+    }
+}
+
+/// A monolithic upload has no session to come back to: whatever goes wrong, nothing of it stays.
+async fn receive_all(inner: &Inner, live: Live, body: &mut Incoming) -> Result<Live, Refusal> {
+    let (mut received, mut kept) = (0, Some(live));
+    let done = receive(&mut kept, body, inner.options.limits.blob_bytes, &mut |len| received = len).await;
+    match (done, kept) {
+        (Ok(()), Some(live)) => Ok(live),
+        (done, kept) => {
+            if let Some(live) = kept {
+                spawn_blocking(move || live.remove()).await.map_err(WriteError::from)??;
+            }
+            Err(match done {
+                Err(Stop::Cut(cut)) => cut_short(cut, received, None),
+                Err(Stop::TooLarge) => too_large(inner),
+                Err(Stop::Write(error)) => error.into(),
+                Ok(()) => Refusal::internal(&std::io::Error::other("an upload lost its state")),
+            })
+        }
+    }
+}
+
+/// Takes a blob over from another repository the caller may read. `None` when the client has to upload it after all.
+async fn mount(inner: &Inner, asking: &Asking<'_>, access: &Access, to: &RepoName) -> Result<Option<Response>, Refusal> {
+    let Some(text) = asking.query("mount") else { return Ok(None) };
+    let digest: Digest = text.parse().map_err(|error| Refusal::digest_syntax(&text, &error))?;
+    let Some(from) = asking.query("from").and_then(|name| name.parse::<RepoName>().ok()) else { return Ok(None) };
+    if access.may(&from, Action::Pull).is_err() {
+        return Ok(None);
+    }
+    let mounted = repositories::mount_blob(&inner.db, &from, to, &digest, inner.now()).await?;
+    Ok(mounted.then(|| created(to, &digest)))
+}
+
+/// `PATCH .../blobs/uploads/<id>`: adds bytes.
+pub(crate) async fn add(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, id: &str, body: &mut Incoming) -> Result<Response, Refusal> {
+    asking.permitted(repository, Action::Push)?;
+    let mut open = Open::find(inner, repository, id).await?;
+    let live = open.resume(inner).await?;
+    let live = open.receive(inner, asking, live, body).await?;
+    let received = live.len();
+    *open.writing = Some(live);
+    Ok(progress(StatusCode::ACCEPTED, repository, open.id, received))
+}
+
+/// `PUT .../blobs/uploads/<id>?digest=`: adds the last bytes, if any, and makes the upload a blob.
+pub(crate) async fn complete(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, id: &str, body: &mut Incoming) -> Result<Response, Refusal> {
+    asking.permitted(repository, Action::Push)?;
+    let digest = digest_of(asking)?.ok_or_else(|| {
+        Refusal::bad(Code::DigestInvalid, "the end of an upload needs ?digest= with the digest of the whole blob", json!({ "upload": id }))
+    })?;
+    let mut open = Open::find(inner, repository, id).await?;
+    let live = open.resume(inner).await?;
+    let live = open.receive(inner, asking, live, body).await?;
+    match finish(inner, repository, live, &digest).await {
+        Err(Unfinished::Fault(refusal)) => Err(refusal),
+        Err(Unfinished::Mismatch(refusal)) => {
+            inner.sessions.forget(open.id);
+            Err(refusal)
+        }
+        Ok(response) => {
+            inner.sessions.forget(open.id);
+            Ok(response)
+        }
+    }
+}
+
+/// `GET .../blobs/uploads/<id>`: how far it is.
+pub(crate) async fn status(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, id: &str) -> Result<Response, Refusal> {
+    asking.permitted(repository, Action::Push)?;
+    let (id, session) = find(inner, repository, id).await?;
+    Ok(progress(StatusCode::NO_CONTENT, repository, id, session.received()))
+}
+
+/// `DELETE .../blobs/uploads/<id>`: forgets it.
+pub(crate) async fn cancel(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, id: &str) -> Result<Response, Refusal> {
+    asking.permitted(repository, Action::Push)?;
+    let mut open = Open::find(inner, repository, id).await?;
+    let live = open.resume(inner).await?;
+    spawn_blocking(move || live.remove()).await.map_err(WriteError::from)??;
+    inner.sessions.forget(open.id);
+    Ok(empty(StatusCode::NO_CONTENT, []))
+}
+
+/// A session that this request alone may write to.
+struct Open<'r> {
+    id: Uuid,
+    repository: &'r RepoName,
+    session: Arc<Session>,
+    writing: Writing,
+}
+
+async fn find(inner: &Inner, repository: &RepoName, text: &str) -> Result<(Uuid, Arc<Session>), Refusal> {
+    let id = Uuid::try_parse(text).map_err(|_| Refusal::upload_unknown(text))?;
+    let session = inner.sessions.find(&inner.blobs, id, repository, inner.now()).await?;
+    Ok((id, session.ok_or_else(|| Refusal::upload_unknown(text))?))
+}
+
+impl<'r> Open<'r> {
+    async fn find(inner: &Inner, repository: &'r RepoName, text: &str) -> Result<Self, Refusal> {
+        let (id, session) = find(inner, repository, text).await?;
+        let writing = session.write(inner.options.limits.session_wait).await.ok_or_else(|| {
+            let message = format!("another request is writing to upload {id}; wait for it, then ask for the progress with GET and go on from there");
+            Refusal::new(StatusCode::CONFLICT, Code::BlobUploadInvalid, message, json!({ "upload": id.to_string() }))
+        })?;
+        Ok(Self { id, repository, session, writing })
+    }
+
+    async fn resume(&mut self, inner: &Inner) -> Result<Live, Refusal> {
+        let tap = inner.options.tap.as_ref();
+        let live = inner.sessions.resume(&mut self.writing, &inner.blobs, self.id, self.repository, tap).await?;
+        live.ok_or_else(|| {
+            inner.sessions.forget(self.id);
+            Refusal::upload_unknown(&self.id.to_string())
+        })
+    }
+
+    /// Adds the body of a PATCH or PUT, when it belongs where the upload ends. Whatever is refused, the upload can go on.
+    async fn receive(&mut self, inner: &Inner, asking: &Asking<'_>, live: Live, body: &mut Incoming) -> Result<Live, Refusal> {
+        let start = live.len();
+        let mut kept = Some(live);
+        self.session.advance(start, inner.now());
+        let taken = self.take(inner, asking, &mut kept, start, body).await;
+        match (taken, kept) {
+            (Ok(()), Some(live)) => Ok(live),
+            (Ok(()), None) => Err(Refusal::internal(&std::io::Error::other("an upload lost its state"))),
+            (Err(refusal), kept) => {
+                if kept.is_none() {
+                    Sessions::measure(&self.session, &inner.blobs, self.id, inner.now()).await?;
+                }
+                *self.writing = kept;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn take(&mut self, inner: &Inner, asking: &Asking<'_>, live: &mut Option<Live>, start: u64, body: &mut Incoming) -> Result<(), Refusal> {
+        let declared = self.declared(asking, start)?;
+        let room = inner.options.limits.blob_bytes.saturating_sub(start);
+        let session = Arc::clone(&self.session);
+        let done = receive(live, body, declared.unwrap_or(room).min(room), &mut |len| session.advance(len, inner.now())).await;
+        let received = self.session.received().saturating_sub(start);
+        match (done, declared) {
+            (Err(Stop::Cut(cut)), _) => Err(cut_short(cut, start + received, Some((self.repository, self.id)))),
+            (Err(Stop::Write(error)), _) => Err(error.into()),
+            (Err(Stop::TooLarge), Some(declared)) if declared <= room => Err(self.wrong_size(declared, "more")),
+            (Err(Stop::TooLarge), _) => Err(too_large(inner)),
+            (Ok(()), Some(declared)) if received < declared => Err(self.wrong_size(declared, "fewer")),
+            (Ok(()), _) => Ok(()),
+        }
+    }
+
+    /// The size that `Content-Range` promises, after looking whether the chunk begins where the upload ends.
+    fn declared(&self, asking: &Asking<'_>, start: u64) -> Result<Option<u64>, Refusal> {
+        let Some(text) = asking.header(&header::CONTENT_RANGE) else { return Ok(None) };
+        let invalid = |message: String| Refusal::bad(Code::BlobUploadInvalid, message, json!({ "contentRange": crate::refusal::shortened(text) }));
+        let chunk = range::chunk(text).ok_or_else(|| invalid("Content-Range must be first-last, such as 0-1048575".to_owned()))?;
+        if chunk.first != start {
+            let message = format!("upload {} has {start} bytes, so the next chunk begins at {start}, not at {}", self.id, chunk.first);
+            let detail = json!({ "expected": start, "actual": chunk.first });
+            let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, message, detail);
+            return Err(self.with_progress(refusal, start));
+        }
+        let size = chunk.size().ok_or_else(|| invalid("Content-Range is larger than any blob".to_owned()))?;
+        match asking.content_length() {
+            Some(length) if length != size => {
+                let message = format!("Content-Range {text} has {size} bytes, but Content-Length says {length}; make them agree");
+                Err(Refusal::bad(Code::SizeInvalid, message, json!({ "contentRange": size, "contentLength": length })))
+            }
+            _ => Ok(Some(size)),
+        }
+    }
+
+    fn wrong_size(&self, declared: u64, than: &str) -> Refusal {
+        let received = self.session.received();
+        let message = format!("the chunk had {than} bytes than the {declared} its Content-Range says; the upload has {received} now, go on from there or cancel it");
+        self.with_progress(Refusal::bad(Code::SizeInvalid, message, json!({ "declared": declared, "received": received })), received)
+    }
+
+    fn with_progress(&self, refusal: Refusal, received: u64) -> Refusal {
+        refusal.header(header::LOCATION, &location(self.repository, self.id)).header(header::RANGE, &so_far(received))
+    }
+}
+
+/// Why a body was not taken to its end.
+enum Stop {
+    Cut(Cut),
+    TooLarge,
+    Write(WriteError),
+}
+
+/// Writes the body at the end of the upload. `live` is `None` afterwards only when writing failed. At most `room` bytes are taken.
+async fn receive(live: &mut Option<Live>, body: &mut Incoming, room: u64, progress: &mut (dyn FnMut(u64) + Send)) -> Result<(), Stop> {
+    let mut pipe = Pipe { live, writing: None, progress };
+    let end = pump(&mut pipe, body, room).await;
+    pipe.settle().await?;
+    end
+}
+
+async fn pump(pipe: &mut Pipe<'_>, body: &mut Incoming, mut room: u64) -> Result<(), Stop> {
+    loop {
+        let (mut pieces, end) = body.batch().await;
+        let (last, fits) = (pieces.is_empty(), clip(&mut pieces, &mut room));
+        if !pieces.is_empty() {
+            pipe.write(pieces).await?;
+        }
+        if !fits {
+            return Err(Stop::TooLarge);
+        }
+        end.map_err(Stop::Cut)?;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+/// Cuts the pieces to what there is room for. False when something was cut off.
+fn clip(pieces: &mut Vec<Bytes>, room: &mut u64) -> bool {
+    let mut fits = true;
+    for piece in pieces.iter_mut() {
+        let keep = usize::try_from(*room).unwrap_or(usize::MAX).min(piece.len());
+        fits &= keep == piece.len();
+        piece.truncate(keep);
+        *room -= keep as u64;
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    fits
+}
+
+/// One batch is hashed and written while the next one arrives.
+struct Pipe<'p> {
+    live: &'p mut Option<Live>,
+    writing: Option<JoinHandle<Result<Live, WriteError>>>,
+    progress: &'p mut (dyn FnMut(u64) + Send),
+}
+
+impl Pipe<'_> {
+    async fn write(&mut self, pieces: Vec<Bytes>) -> Result<(), Stop> {
+        self.settle().await?;
+        if let Some(live) = self.live.take() {
+            self.writing = Some(tokio::spawn(live.absorb(pieces)));
+        }
+        Ok(())
+    }
+
+    /// Waits for the batch under way.
+    async fn settle(&mut self) -> Result<(), Stop> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let live = writing.await.map_err(WriteError::from).and_then(|written| written).map_err(Stop::Write)?;
+        (self.progress)(live.len());
+        *self.live = Some(live);
+        Ok(())
+    }
+}
+
+/// Why an upload that had all its bytes is no blob.
+enum Unfinished {
+    /// It is not what the client said, and gone.
+    Mismatch(Refusal),
+    /// We failed; if its file is still there the client may try again.
+    Fault(Refusal),
+}
+
+impl Unfinished {
+    fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Mismatch(refusal) | Self::Fault(refusal) => refusal,
+        }
+    }
+}
+
+impl<E: Into<Refusal>> From<E> for Unfinished {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Compares the digest, makes the bytes durable, then visible.
+async fn finish(inner: &Inner, repository: &RepoName, mut live: Live, digest: &Digest) -> Result<Response, Unfinished> {
+    let known = repositories::blob_exists(&inner.db, digest).await?;
+    let (size, blobs, wanted) = (live.len(), inner.blobs.clone(), digest.clone());
+    let found = spawn_blocking(move || -> Result<Digest, store::Error> {
+        let found = live.digest(wanted.algorithm())?;
+        if found != wanted || known && blobs.size(&wanted)? == Some(size) {
+            live.remove()?;
+        } else {
+            live.publish(&blobs, &wanted)?;
+        }
+        Ok(found)
+    });
+    let found = found.await.map_err(WriteError::from)??;
+    if found != *digest {
+        return Err(Unfinished::Mismatch(Refusal::digest_mismatch(digest, &found)));
+    }
+    repositories::add_blob(&inner.db, repository, digest, size, inner.now()).await?;
+    Ok(created(repository, digest))
+}
+
+fn digest_of(asking: &Asking<'_>) -> Result<Option<Digest>, Refusal> {
+    let Some(text) = asking.query("digest") else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| Refusal::digest_syntax(&text, &error))
+}
+
+fn cut_short(cut: Cut, received: u64, resumable: Option<(&RepoName, Uuid)>) -> Refusal {
+    let what = match cut {
+        Cut::Broken => "the connection broke",
+        Cut::Silent => "nothing came for too long",
+    };
+    let next = if resumable.is_some() { "they are kept: ask for the progress with GET and go on from there" } else { "nothing is kept: send it again" };
+    let message = format!("{what} after {received} bytes; {next}");
+    let status = if cut == Cut::Silent { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+    let refusal = Refusal::new(status, Code::BlobUploadInvalid, message, json!({ "received": received }));
+    match resumable {
+        Some((repository, id)) => refusal.header(header::LOCATION, &location(repository, id)).header(header::RANGE, &so_far(received)),
+        None => refusal,
+    }
+}
+
+fn too_large(inner: &Inner) -> Refusal {
+    let limit = inner.options.limits.blob_bytes;
+    let message = format!("a blob may have at most {limit} bytes; make the layer smaller or split it");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid, message, json!({ "limit": limit }))
+}
+
+fn location(repository: &RepoName, id: Uuid) -> String {
+    format!("/v2/{repository}/blobs/uploads/{id}")
+}
+
+/// As the standard writes what was received; with nothing received it has no form, and `0-0` is what clients know.
+fn so_far(received: u64) -> String {
+    format!("0-{}", received.saturating_sub(1))
+}
+
+fn progress(status: StatusCode, repository: &RepoName, id: Uuid, received: u64) -> Response {
+    let fields = [(header::LOCATION, location(repository, id)), (header::RANGE, so_far(received)), (UPLOAD_ID, id.to_string())];
+    empty(status, fields)
+}
+
+fn created(repository: &RepoName, digest: &Digest) -> Response {
+    let fields = [(header::LOCATION, format!("/v2/{repository}/blobs/{digest}")), (CONTENT_DIGEST, digest.to_string())];
+    empty(StatusCode::CREATED, fields)
+}
+
+/// An answer without a body. Our own names and numbers always fit into headers.
+pub(crate) fn empty<const N: usize>(status: StatusCode, fields: [(HeaderName, String); N]) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

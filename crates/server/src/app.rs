@@ -1,0 +1,66 @@
+//! What every handler, op and job shares.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use checks::Policy;
+use image::LayerCache;
+use model::id::BuildId;
+use sandbox::Sandbox;
+use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
+use tokio::sync::{Notify, broadcast};
+
+use crate::{
+    auth::{credentials::Credentials, registry::Tokens},
+    config::Config,
+    graphql::GateSchema,
+};
+
+/// The running server, as its parts see it.
+pub struct App {
+    /// Settings.
+    pub config: Config,
+    /// The address that was bound.
+    pub bound: SocketAddr,
+    /// The address people and clients use, without a slash at the end.
+    pub public_url: String,
+    /// The database.
+    pub db: Db,
+    /// The blobs.
+    pub blobs: Blobs,
+    /// Layer evidence.
+    pub evidence: EvidenceFiles,
+    /// Build logs.
+    pub logs: BuildLogs,
+    /// Unpacked layers.
+    pub layers: Arc<LayerCache>,
+    /// Where engines run.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// What blocks.
+    pub policy: Policy,
+    /// Passwords.
+    pub credentials: Credentials,
+    /// Registry tokens.
+    pub tokens: Tokens,
+    /// The API.
+    pub schema: GateSchema,
+    /// Wakes the workers.
+    pub work: Notify,
+    /// Wakes whoever takes pushes.
+    pub pushed: Arc<Notify>,
+    /// Tells of builds that changed or have new log lines.
+    pub news: broadcast::Sender<BuildId>,
+}
+
+impl App {
+    /// `host/org/name:tag`, as a client writes it.
+    pub fn image_reference(&self, repository: &str, tag: &str) -> String {
+        let host = self.public_url.split_once("://").map_or(self.public_url.as_str(), |(_, host)| host);
+        format!("{host}/{repository}:{tag}")
+    }
+
+    /// Tells everybody who watches this build to look again.
+    pub fn tell(&self, build: BuildId) {
+        // Nobody watching is no error.
+        let _ = self.news.send(build);
+    }
+}

@@ -1,0 +1,138 @@
+//! Configuration: defaults, a file, the environment, the command line, in that order. Unknown keys are errors.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. Every key has an environment form `PLIMSOLL_SECTION__KEY`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder that holds everything that survives a restart.
+    pub data: PathBuf,
+    /// Address of the one port.
+    pub listen: SocketAddr,
+    /// Address people and clients see, such as `https://gate.example.org`; the listening address if empty.
+    pub public_url: String,
+    /// The gate.
+    pub gate: Gate,
+    /// The registry.
+    pub registry: Registry,
+}
+
+/// Settings of the gate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gate {
+    /// Certifications at one time.
+    pub workers: usize,
+    /// Policy file (JSON); the built-in policy if empty.
+    pub policy: PathBuf,
+}
+
+/// Settings of the registry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// Life of a token from `/v2/token`, seconds.
+    pub token_seconds: u64,
+    /// A client that sends nothing for so long loses its connection, seconds.
+    pub idle_seconds: u64,
+    /// Largest blob taken, bytes.
+    pub max_blob_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "plimsoll-data".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            gate: Gate::default(),
+            registry: Registry::default(),
+        }
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { workers: 2, policy: PathBuf::new() }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { token_seconds: 300, idle_seconds: 60, max_blob_bytes: 64 << 30 }
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The named file is not there.
+    #[error("the configuration file {0} is not there; check the path given to --config")]
+    Missing(PathBuf),
+    /// A key or a value is wrong; the message names it and where it came from.
+    #[error("the configuration is wrong: {0}; see the list of keys in docs/configuration.md")]
+    Wrong(#[from] Box<figment::Error>),
+}
+
+/// What the command line says, stronger than file and environment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Overrides {
+    /// `--data`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// `--listen`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Environment variables with the prefix that are no configuration: of the first start, of the command line, of the tests.
+const NOT_CONFIGURATION: [&str; 8] =
+    ["org_id", "admin_email", "admin_password", "log", "user", "password", "test_cache", "write_schema"];
+
+impl Config {
+    /// Reads file, environment and command line over the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key and where it came from.
+    pub fn load(file: Option<&std::path::Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(path) = file {
+            if !path.is_file() {
+                return Err(ConfigError::Missing(path.into()));
+            }
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        let environment = Env::prefixed("PLIMSOLL_").ignore(&NOT_CONFIGURATION).split("__");
+        figment.merge(environment).merge(Serialized::defaults(overrides)).extract().map_err(|error| Box::new(error).into())
+    }
+
+    /// The address people and clients see, without a slash at the end.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        if self.public_url.is_empty() { format!("http://{bound}") } else { self.public_url.trim_end_matches('/').to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("p.toml");
+        std::fs::write(&file, "[gate]\nworker = 3\n").unwrap();
+        let error = Config::load(Some(&file), &Overrides::default()).unwrap_err().to_string();
+        assert!(error.contains("worker"), "{error}");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[gate]\nworkers = 3\n").unwrap();
+        let config = Config::load(Some(&file), &Overrides { data: Some("d".into()), listen: None }).unwrap();
+        assert_eq!((config.gate.workers, config.data, config.listen.port()), (3, "d".into(), 1));
+        assert!(Config::load(Some(&dir.path().join("none")), &Overrides::default()).is_err());
+    }
+}

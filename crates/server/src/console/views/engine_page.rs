@@ -1,0 +1,230 @@
+//! The page of one engine: what it is, how to push to it, what was pushed.
+
+use askama::Template;
+use model::{
+    build::BuildStatus,
+    capability::Capability,
+    engine::EngineState,
+    name::RepoName,
+};
+use serde::{Deserialize, de::IgnoredAny};
+use store::{builds::Build, engines::Engine};
+
+use super::{
+    badge::{self, Badge},
+    engine_form,
+    paging::Paging,
+    shell::Shell,
+    words::{self, When},
+};
+
+/// How many findings of each kind a report tells of, read without building the rest of it.
+#[derive(Debug, Default, Deserialize)]
+pub struct Tally {
+    errors: Vec<IgnoredAny>,
+    warnings: Vec<IgnoredAny>,
+}
+
+/// A build and the tally of its report, if it has one.
+pub struct ReportedBuild {
+    /// The build.
+    pub build: Build,
+    /// The tally.
+    pub tally: Option<Tally>,
+}
+
+/// Where images are pushed to.
+pub struct Place<'a> {
+    /// Such as `gate.example.org` or `127.0.0.1:8080`.
+    pub host: &'a str,
+    /// Whether it is reached without TLS.
+    pub plain_http: bool,
+}
+
+struct Row {
+    id: String,
+    version: i64,
+    badge: Badge,
+    tag: String,
+    pushed_by: String,
+    when: When,
+    findings: String,
+}
+
+/// The page of one engine.
+#[derive(Template)]
+#[template(path = "engine.html")]
+pub struct EnginePage {
+    shell: Shell,
+    id: String,
+    name: String,
+    description: String,
+    state: Badge,
+    category: String,
+    model: &'static str,
+    model_explained: &'static str,
+    created_by: String,
+    created: When,
+    login: String,
+    push: String,
+    plain_http: bool,
+    manifest: String,
+    builds: Vec<Row>,
+    paging: Paging,
+}
+
+impl EnginePage {
+    /// Puts the page together. `statuses` are those of all builds, `builds` one page of them.
+    pub fn new(
+        shell: Shell,
+        engine: Engine,
+        statuses: Vec<BuildStatus>,
+        builds: Vec<ReportedBuild>,
+        paging: Paging,
+        place: &Place<'_>,
+        now: i64,
+    ) -> Self {
+        let (model, model_explained) = engine_form::explain(engine.deployment_model);
+        // Whoever pushed before pushes to the same repository again.
+        let repository = builds.first().map_or_else(|| repository(&engine), |newest| newest.build.repository.clone());
+        let target = format!("{}/{repository}:v{}", place.host, engine.last_version + 1);
+        Self {
+            shell,
+            id: engine.id.to_string(),
+            state: badge::of_engine(EngineState::derive(engine.deleted, engine.disabled, statuses)),
+            category: words::label(engine.category.as_str()),
+            model,
+            model_explained,
+            created: When::new(engine.created_at, now),
+            login: format!("docker login {}", place.host),
+            push: format!("docker tag my-engine {target}\ndocker push {target}"),
+            plain_http: place.plain_http,
+            manifest: serde_json::to_string_pretty(&manifest(&engine)).unwrap_or_default(),
+            builds: builds.into_iter().map(|reported| row(reported, now)).collect(),
+            paging,
+            name: engine.name,
+            description: engine.description,
+            created_by: engine.created_by,
+        }
+    }
+}
+
+fn row(reported: ReportedBuild, now: i64) -> Row {
+    let ReportedBuild { build, tally } = reported;
+    let findings = tally.map_or_else(String::new, |tally| match (tally.errors.len() as u64, tally.warnings.len() as u64) {
+        (0, 0) => "none".to_owned(),
+        (errors, 0) => words::count(errors, "error"),
+        (0, warnings) => words::count(warnings, "warning"),
+        (errors, warnings) => format!("{}, {}", words::count(errors, "error"), words::count(warnings, "warning")),
+    });
+    Row {
+        id: build.id.to_string(),
+        version: build.version,
+        badge: badge::of_build(build.status),
+        tag: build.tag,
+        pushed_by: build.pushed_by,
+        when: When::new(build.pushed_at, now),
+        findings,
+    }
+}
+
+/// A repository name made from the engine's name.
+fn repository(engine: &Engine) -> String {
+    let mut image = String::new();
+    for c in engine.name.chars().take(60) {
+        if c.is_ascii_alphanumeric() {
+            image.push(c.to_ascii_lowercase());
+        } else if !image.is_empty() && !image.ends_with('-') {
+            image.push('-');
+        }
+    }
+    let name = format!("{}/{}", engine.organization, image.trim_end_matches('-'));
+    name.parse::<RepoName>().map_or_else(|_| format!("{}/engine", engine.organization), |name| name.as_str().to_owned())
+}
+
+/// A manifest to begin with: every required field, with values that suit the category.
+fn manifest(engine: &Engine) -> serde_json::Value {
+    let input = match engine.category {
+        Capability::Transcription | Capability::Speaker | Capability::Fingerprint => "audio/wav",
+        Capability::Face
+        | Capability::FacialFeatures
+        | Capability::LicensePlate
+        | Capability::Logo
+        | Capability::Object
+        | Capability::Text
+        | Capability::Verification => "image/png",
+        Capability::Anomaly => "text/csv",
+        Capability::Adapter | Capability::MediaOut => "video/mp4",
+        Capability::Correlation | Capability::Geolocation | Capability::Platform => "application/json",
+        _ => "text/plain",
+    };
+    let (output, mode) = match engine.category {
+        Capability::Adapter | Capability::MediaOut => ("video/mp4", "batch"),
+        _ => ("application/json", "chunk"),
+    };
+    serde_json::json!({
+        "engineId": engine.id,
+        "category": if engine.category.is_adapter() { "pull" } else { engine.category.as_str() },
+        "preferredInputFormat": input,
+        "supportedInputFormats": [input],
+        "outputFormats": [output],
+        "clusterSize": "small",
+        "engineMode": mode,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::views::{Account, Section, build_page::tests};
+
+    fn page(engine: Engine, builds: Vec<ReportedBuild>) -> String {
+        let shell = Shell::new("Word list", Section::Engines, Account::Known("dev@example.org".into()));
+        let place = Place { host: "gate.example.org", plain_http: false };
+        let paging = Paging::asked("/engines/1", None);
+        EnginePage::new(shell, engine, vec![BuildStatus::Approved], builds, paging, &place, 1_716_200_060_000).render().unwrap()
+    }
+
+    #[test]
+    fn the_commands_can_be_copied() {
+        let html = page(tests::engine(), vec![]);
+        for part in [
+            "docker login gate.example.org",
+            "docker tag my-engine gate.example.org/1/word-list:v4",
+            "docker push gate.example.org/1/word-list:v4",
+            "&#34;engineId&#34;: &#34;00000000-0000-0000-0000-000000000001&#34;",
+            "No builds yet",
+            "ready",
+        ] {
+            assert!(html.contains(part), "{part} is missing in {html}");
+        }
+        assert!(!html.contains("tls-verify"));
+    }
+
+    #[test]
+    fn builds_show_their_findings() {
+        let tally = serde_json::from_str(r#"{"errors": ["a"], "warnings": ["b", "c"], "checks": [{"findings": []}]}"#).unwrap();
+        let one = ReportedBuild { build: tests::build(BuildStatus::Invalid), tally: Some(tally) };
+        let two = ReportedBuild { build: tests::build(BuildStatus::Available), tally: Some(Tally::default()) };
+        let html = page(tests::engine(), vec![one, two]);
+        assert!(html.contains("1 error, 2 warnings") && html.contains("none") && html.contains("rc3"), "{html}");
+    }
+
+    #[test]
+    fn any_name_gives_a_repository_that_can_be_pushed_to() {
+        let of = |name: &str| repository(&Engine { name: name.into(), ..tests::engine() });
+        assert_eq!(of("Word list"), "1/word-list");
+        assert_eq!(of("  --Ä & Co. (v2)!"), "1/co-v2");
+        assert_eq!(of("日本語"), "1/engine");
+        assert_eq!(of(&"x".repeat(300)).len(), 62);
+    }
+
+    #[test]
+    fn the_manifest_suits_the_category() {
+        for category in Capability::all() {
+            let manifest = manifest(&Engine { category, ..tests::engine() });
+            assert_eq!(Capability::from_word(manifest["category"].as_str().unwrap()), Some(category));
+            assert_eq!(manifest["supportedInputFormats"][0], manifest["preferredInputFormat"]);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What each page shows. A view is a plain struct made by a pure function from stored rows, a report and the time; its template only prints it.
+
+mod badge;
+mod build_facts;
+mod build_page;
+mod check_docs;
+mod engine_form;
+mod engine_list;
+mod engine_page;
+mod failure;
+mod finding;
+mod log;
+mod login;
+mod paging;
+mod shell;
+mod unclaimed;
+mod verdict;
+mod words;
+
+pub use build_page::{BuildInput, BuildPage, is_moving};
+pub use check_docs::{CheckDocsIndex, CheckDocsPage};
+pub use engine_form::{EngineForm, Entered};
+pub use engine_list::{EngineInput, EngineList};
+pub use engine_page::{EnginePage, Place, ReportedBuild, Tally};
+pub use failure::{ComeBack, Failure};
+pub use log::{LogLines, plain};
+pub use login::LoginPage;
+pub use paging::{PER_PAGE, Paging};
+pub use shell::{Account, Section, Shell};
+pub use unclaimed::UnclaimedPage;

@@ -1,0 +1,76 @@
+//! What stands around every page.
+
+/// The part of the console a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Engines and their builds.
+    Engines,
+    /// Pushes that became no build.
+    Unclaimed,
+    /// The pages of the checks.
+    Checks,
+    /// None of them.
+    Elsewhere,
+}
+
+/// Who is looking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// Somebody who is not logged in.
+    Stranger,
+    /// Somebody logged in, by e-mail.
+    Known(String),
+    /// Not looked up, as on error pages.
+    Unasked,
+}
+
+/// Title, navigation and account of a page.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    /// Title of the window, without the name of the product.
+    pub title: String,
+    /// Which navigation entry is lit.
+    pub section: Section,
+    /// Who is looking.
+    pub account: Account,
+}
+
+impl Shell {
+    /// The shell of a page.
+    pub fn new(title: impl Into<String>, section: Section, account: Account) -> Self {
+        Self { title: title.into(), section, account }
+    }
+
+    /// `aria-current` of a navigation entry.
+    fn current(&self, section: Section) -> &'static str {
+        if self.section == section { "page" } else { "false" }
+    }
+
+    /// `aria-current` of the engines.
+    pub fn in_engines(&self) -> &'static str {
+        self.current(Section::Engines)
+    }
+
+    /// `aria-current` of the unclaimed pushes.
+    pub fn in_unclaimed(&self) -> &'static str {
+        self.current(Section::Unclaimed)
+    }
+
+    /// `aria-current` of the check pages.
+    pub fn in_checks(&self) -> &'static str {
+        self.current(Section::Checks)
+    }
+
+    /// E-mail of whoever is logged in.
+    pub fn email(&self) -> Option<&str> {
+        match &self.account {
+            Account::Known(email) => Some(email),
+            Account::Stranger | Account::Unasked => None,
+        }
+    }
+
+    /// Whether to offer the way in.
+    pub fn offers_login(&self) -> bool {
+        self.account == Account::Stranger
+    }
+}

@@ -1,0 +1,95 @@
+//! The API at `/v3/graphql`: thin resolvers over `store` reads and `ops` deeds, with the names of the GraphQL contract.
+
+mod build;
+mod category;
+mod engine;
+mod identity;
+mod mutation;
+mod query;
+mod request;
+mod scalars;
+mod unclaimed_push;
+
+use std::sync::Arc;
+
+use async_graphql::{EmptySubscription, ErrorExtensions, Schema};
+pub use request::{MAX_BODY, handle};
+
+use crate::{app::App, auth::Caller, error::Problem};
+
+/// The schema; [`App`] and the caller come with each request.
+pub type GateSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
+
+/// Deepest query answered.
+const MAX_DEPTH: usize = 16;
+
+/// Most fields resolved by one query, lists counted once.
+const MAX_COMPLEXITY: usize = 1_000;
+
+/// Builds the schema.
+pub fn schema() -> GateSchema {
+    Schema::build(query::Query, mutation::Mutation, EmptySubscription)
+        .limit_depth(MAX_DEPTH)
+        .limit_complexity(MAX_COMPLEXITY)
+        .limit_recursive_depth(32)
+        .finish()
+}
+
+/// The schema as text, for `schema.graphql`.
+pub fn sdl() -> String {
+    schema().sdl()
+}
+
+/// Who calls, and from where.
+#[derive(Clone, Debug)]
+struct Visitor {
+    caller: Option<Caller>,
+    token: Option<String>,
+    address: String,
+}
+
+fn app<'a>(ctx: &async_graphql::Context<'a>) -> &'a Arc<App> {
+    ctx.data_unchecked::<Arc<App>>()
+}
+
+fn visitor<'a>(ctx: &async_graphql::Context<'a>) -> &'a Visitor {
+    ctx.data_unchecked::<Visitor>()
+}
+
+fn caller<'a>(ctx: &async_graphql::Context<'a>) -> Result<&'a Caller, async_graphql::Error> {
+    visitor(ctx).caller.as_ref().ok_or_else(|| Problem::Unauthenticated.into())
+}
+
+impl From<Problem> for async_graphql::Error {
+    fn from(problem: Problem) -> Self {
+        async_graphql::Error::new(problem.message()).extend_with(|_, extensions| {
+            extensions.set("name", problem.name());
+            if let Ok(data) = async_graphql::Value::from_json(problem.data()) {
+                extensions.set("data", data);
+            }
+        })
+    }
+}
+
+/// `offset` and `limit` within their bounds (GraphQL contract §3).
+fn page(offset: Option<i64>, limit: Option<i64>) -> (i64, i64) {
+    (offset.unwrap_or(0).max(0), limit.unwrap_or(30).clamp(0, 1000))
+}
+
+fn parse_id<T: std::str::FromStr>(id: &async_graphql::ID, object: &'static str) -> Result<T, Problem> {
+    id.parse().map_err(|_| Problem::NotFound { object, id: id.chars().take(80).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_exported_schema_is_the_schema() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema.graphql");
+        let sdl = super::sdl();
+        if std::env::var_os("PLIMSOLL_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &sdl).unwrap();
+        }
+        let exported = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(exported == sdl, "schema.graphql differs from the code; write it anew: PLIMSOLL_WRITE_SCHEMA=1 cargo nextest run -p server schema");
+    }
+}

@@ -1,0 +1,150 @@
+//! From an HTTP request to a query and back: JSON or plain form bodies, `variables` as object or text, errors in the shape of the
+//! GraphQL contract §2.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    body::Bytes,
+    extract::{ConnectInfo, FromRequest, Multipart, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Visitor;
+use crate::{app::App, auth::session, clock, error::Problem};
+
+/// Largest JSON body, bytes (GraphQL contract §1).
+pub const MAX_BODY: usize = 10 << 20;
+
+#[derive(Deserialize)]
+struct Query {
+    query: String,
+    #[serde(default)]
+    variables: Value,
+    #[serde(default, rename = "operationName")]
+    operation_name: Option<String>,
+}
+
+/// `POST /v3/graphql`.
+pub async fn handle(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let query = match read(request).await {
+        Ok(query) => query,
+        Err(answer) => return answer,
+    };
+    match execute(&app, peer, &headers, query).await {
+        Ok(answer) => answer,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn read(request: Request) -> Result<Query, Response> {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_lowercase();
+    if length.is_some_and(|length: usize| length > MAX_BODY) {
+        return Err(too_large(length));
+    }
+    if content_type.starts_with("multipart/form-data") {
+        return read_form(request).await;
+    }
+    if !content_type.starts_with("application/json") {
+        let message = "send the query as application/json or multipart/form-data with a field \"query\"";
+        return Err(Problem::invalid(message).into_response());
+    }
+    let body = Bytes::from_request(request, &()).await.map_err(|_| too_large(length))?;
+    serde_json::from_slice(&body).map_err(|error| malformed(&format!("the body is no JSON with a text field \"query\": {error}")))
+}
+
+async fn read_form(request: Request) -> Result<Query, Response> {
+    let mut form = Multipart::from_request(request, &()).await.map_err(|error| malformed(&error.body_text()))?;
+    let mut fields = Map::new();
+    while let Some(field) = form.next_field().await.map_err(|error| malformed(&error.body_text()))? {
+        let name = field.name().unwrap_or("").to_owned();
+        if matches!(name.as_str(), "query" | "variables" | "operationName") {
+            let text = field.text().await.map_err(|error| malformed(&error.body_text()))?;
+            fields.insert(name, text.into());
+        }
+    }
+    serde_json::from_value(Value::Object(fields)).map_err(|_| malformed("the form has no field \"query\""))
+}
+
+fn malformed(message: &str) -> Response {
+    Problem::invalid(message).into_response()
+}
+
+fn too_large(size: Option<usize>) -> Response {
+    let data = json!({"limitInBytes": MAX_BODY, "requestSize": size, "errorId": clock::new_id()});
+    let message = format!("the request is larger than {MAX_BODY} bytes");
+    (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(json!({"errors": [{"name": "invalid_input", "message": message, "data": data}]}))).into_response()
+}
+
+/// Variables are an object, or an object written as JSON text (GraphQL contract §1).
+fn variables(value: Value) -> Result<Value, Problem> {
+    match value {
+        Value::Null => Ok(json!({})),
+        Value::Object(_) => Ok(value),
+        Value::String(text) if text.trim().is_empty() => Ok(json!({})),
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(value @ Value::Object(_)) => Ok(value),
+            Ok(Value::Null) => Ok(json!({})),
+            _ => Err(Problem::invalid("variables: a JSON object, or the text of one, is expected")),
+        },
+        _ => Err(Problem::invalid("variables: a JSON object, or the text of one, is expected")),
+    }
+}
+
+async fn execute(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, query: Query) -> Result<Response, Problem> {
+    let token = session::bearer(headers).map(str::to_owned);
+    let caller = match &token {
+        Some(token) => Some(session::caller(&app.db, token).await).filter(|caller| *caller != Err(Problem::Unauthenticated)).transpose()?,
+        None => None,
+    };
+    let mut request = async_graphql::Request::new(query.query)
+        .variables(async_graphql::Variables::from_json(variables(query.variables)?))
+        .data(app.clone())
+        .data(Visitor { caller, token, address: peer.ip().to_string() });
+    if let Some(name) = query.operation_name {
+        request = request.operation_name(name);
+    }
+    if let Err(error) = request.parsed_query() {
+        return Err(Problem::invalid(format!("the query cannot be parsed: {}", error.message)));
+    }
+    Ok(axum::Json(shape(app.schema.execute(request).await)).into_response())
+}
+
+/// The documented answer: data first, then errors with name and time.
+fn shape(response: async_graphql::Response) -> Value {
+    let mut answer = Map::new();
+    answer.insert("data".into(), response.data.into_json().unwrap_or(Value::Null));
+    if !response.errors.is_empty() {
+        answer.insert("errors".into(), response.errors.into_iter().map(shape_error).collect());
+    }
+    Value::Object(answer)
+}
+
+fn shape_error(error: async_graphql::ServerError) -> Value {
+    let extension = |key: &str| error.extensions.as_ref().and_then(|all| all.get(key)).cloned().and_then(|value| value.into_json().ok());
+    json!({
+        "message": error.message,
+        "name": extension("name").unwrap_or_else(|| "invalid_input".into()),
+        "time_thrown": clock::iso(clock::now_ms()),
+        "data": extension("data").unwrap_or_else(|| json!({})),
+        "path": error.path,
+        "locations": error.locations,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_may_be_text() {
+        assert_eq!(variables(json!("{\"a\": 1}")), Ok(json!({"a": 1})));
+        assert_eq!(variables(Value::Null), Ok(json!({})));
+        assert!(variables(json!("[1]")).is_err());
+        assert!(variables(json!(3)).is_err());
+    }
+}

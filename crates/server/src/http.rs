@@ -1,0 +1,84 @@
+//! The routes of the one port and what all of them share: limits, headers, the log of requests.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use model::id::BuildId;
+use serde_json::json;
+use store::builds;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::{
+    app::App,
+    auth::{Caller, permission::Permission, registry, session},
+    console,
+    error::Problem,
+    graphql,
+};
+
+/// Every route of the server.
+pub fn router(app: Arc<App>, registry: Router) -> Router {
+    let registry = registry.layer(from_fn_with_state(app.clone(), registry::middleware));
+    let api = Router::new()
+        .route("/v3/graphql", post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
+        .route("/v3/builds/{id}/report", get(report))
+        .route("/v2/token", get(registry::get_token).post(registry::post_token))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .merge(console::routes())
+        .with_state(app);
+    let header = |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    api.layer(header(header::X_FRAME_OPTIONS, "DENY"))
+        .merge(registry)
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "same-origin"))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+}
+
+/// A bug: the request gets an id, the log gets the rest, the server goes on.
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    Problem::internal(&std::io::Error::other(format!("panic: {text}"))).into_response()
+}
+
+/// The caller of a request: bearer token or the console's cookie.
+///
+/// # Errors
+/// [`Problem::Unauthenticated`].
+pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let token = session::bearer(headers).or_else(|| session::cookie(headers)).ok_or(Problem::Unauthenticated)?;
+    session::caller(&app.db, token).await
+}
+
+/// `GET /v3/builds/{id}/report`: the report as a file (build report).
+async fn report(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let caller = caller(&app, &headers).await?;
+    caller.require(Permission::ReadEngines)?;
+    let missing = || Problem::NotFound { object: "Build", id: id.chars().take(80).collect() };
+    let build: BuildId = id.parse().map_err(|_| missing())?;
+    if builds::organization(app.db.read(), build).await? != Some(caller.organization) {
+        return Err(missing());
+    }
+    let document = builds::report(app.db.read(), build).await?.ok_or_else(missing)?;
+    let file = format!("attachment; filename=\"build-report-{build}.json\"");
+    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, file), (header::CACHE_CONTROL, "no-store".to_owned())];
+    Ok((headers, document).into_response())
+}
+
+/// Ready to serve: the database answers.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    match store::jobs::open_count(&app.db).await {
+        Ok(open) => Json(json!({"ready": true, "openJobs": open})).into_response(),
+        Err(error) => {
+            tracing::error!(error = crate::error::chain(&error), "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false}))).into_response()
+        }
+    }
+}

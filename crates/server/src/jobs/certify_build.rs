@@ -1,0 +1,66 @@
+//! Gate A of one build: run it, judge everything, record the verdict. Begins anew when an earlier attempt was lost.
+
+use std::sync::{Arc, Mutex};
+
+use model::{
+    build::{BuildStatus, MAX_ATTEMPTS},
+    id::BuildId,
+    name::RepoName,
+    run::{LogLine, Stream},
+};
+use store::{
+    builds,
+    engines,
+    jobs::Job,
+};
+
+use super::JobError;
+use crate::{
+    app::App,
+    error::chain,
+    gate,
+    ops::record_verdict::{drop_job, record_loss, record_verdict},
+};
+
+/// Does the job.
+pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), JobError> {
+    let missing = || JobError::Subject(job.subject.clone());
+    let id: BuildId = job.subject.parse().map_err(|_| missing())?;
+    let build = builds::by_id(app.db.read(), id).await?.ok_or_else(missing)?;
+    let engine = engines::by_id(app.db.read(), build.engine).await?.ok_or_else(missing)?;
+    if build.status != BuildStatus::Fetching {
+        return drop_job(&app, &job, &worker, build.status).await;
+    }
+    let log = log_of(&app, id)?;
+    if job.attempts > 1 {
+        let attempts_left = job.attempts <= i64::from(MAX_ATTEMPTS);
+        log(gate_line(format!("attempt {} begins; the former one was lost", job.attempts)));
+        if record_loss(&app, &build, attempts_left).await? != BuildStatus::Fetching {
+            return drop_job(&app, &job, &worker, BuildStatus::Invalid).await;
+        }
+    }
+    let repository: RepoName = build.repository.parse().map_err(|_| missing())?;
+    log(gate_line(format!("certifying build {} of {}", build.version, engine.name)));
+    let looked = gate::look(&app, &repository, &build.digest).await.map_err(|error| anyhow::anyhow!("{}", chain(&*error)))?;
+    let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);
+    let report = gate::certify(&app, &build, &engine, looked, run_id, log.clone()).await?;
+    log(gate_line(format!("verdict: {}", if report.success { "available" } else { "invalid" })));
+    record_verdict(&app, &build, &report, &job, &worker).await
+}
+
+fn gate_line(text: String) -> LogLine {
+    LogLine { at_ms: 0, stream: Stream::Gate, text }
+}
+
+/// Each line goes to the build's log at once and wakes whoever watches.
+fn log_of(app: &Arc<App>, build: BuildId) -> Result<sandbox::LogSink, JobError> {
+    let file = Mutex::new(app.logs.append_to(build)?);
+    let app = app.clone();
+    Ok(Arc::new(move |line: LogLine| {
+        let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(error) = file.append(&line) {
+            tracing::warn!(%build, error = chain(&error), "a log line was lost");
+        }
+        app.tell(build);
+    }))
+}

@@ -1,0 +1,128 @@
+//! Background work. A worker takes a job, renews its lease while it works, and stops when it lost it; each kind has a deadline.
+
+mod certify_build;
+mod take_pushes;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use store::jobs::{self, Job};
+use tokio_util::sync::CancellationToken;
+
+use crate::{app::App, clock, error::chain};
+pub use take_pushes::take_pushes;
+
+/// Gate A for one build; the subject is the build's id.
+pub const CERTIFY_BUILD: &str = "certify_build";
+
+/// A job dies with its lease unless it is renewed.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How often a lease is renewed.
+const HEARTBEAT: Duration = Duration::from_secs(8);
+
+/// How long an idle worker sleeps if nobody wakes it; leases of dead workers end without a call.
+const IDLE: Duration = Duration::from_secs(10);
+
+type Work = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
+
+/// One kind of job.
+struct Kind {
+    name: &'static str,
+    deadline: Duration,
+    work: fn(Arc<App>, Job, String) -> Work,
+}
+
+/// All kinds, by name.
+const KINDS: &[Kind] = &[Kind {
+    name: CERTIFY_BUILD,
+    // Ten minutes of test run, and room for unpacking before and judging after it.
+    deadline: Duration::from_secs(20 * 60),
+    work: |app, job, worker| Box::pin(certify_build::run(app, job, worker)),
+}];
+
+/// Why a job could not be done. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The database or a file.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The subject is malformed or gone.
+    #[error("the job's subject {0:?} is not there")]
+    Subject(String),
+    /// The job took too long.
+    #[error("the job did not end within {0:?}")]
+    Deadline(Duration),
+    /// Its lease ended: another worker has it now.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// Anything else of ours.
+    #[error("{0}")]
+    Broken(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for JobError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Works until `stop` is cancelled; a job in progress is given back.
+pub async fn work(app: Arc<App>, name: String, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let taken = jobs::take(&app.db, &name, clock::now_ms(), LEASE.as_millis() as i64).await;
+        match taken {
+            Ok(Some(job)) => {
+                tokio::select! {
+                    () = one(&app, job.clone(), &name) => {}
+                    () = stop.cancelled() => {
+                        let _ = jobs::release(&app.db, job.id, &name).await;
+                    }
+                }
+            }
+            Ok(None) => {
+                tokio::select! {
+                    () = app.work.notified() => {}
+                    () = tokio::time::sleep(IDLE) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "jobs cannot be read; trying again in a second");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn one(app: &Arc<App>, job: Job, worker: &str) {
+    let Some(kind) = KINDS.iter().find(|kind| kind.name == job.kind) else {
+        tracing::error!(kind = job.kind, "nobody knows this kind of job; it was left by another version");
+        return;
+    };
+    let work = (kind.work)(app.clone(), job.clone(), worker.to_owned());
+    let result = tokio::select! {
+        done = tokio::time::timeout(kind.deadline, work) => done.unwrap_or(Err(JobError::Deadline(kind.deadline))),
+        () = keep_lease(app, &job, worker) => Err(JobError::LeaseLost),
+    };
+    if let Err(error) = result {
+        tracing::warn!(job = %job.id, subject = job.subject, attempt = job.attempts, error = chain(&error), "job failed; it is tried again");
+        if let Err(error) = jobs::release(&app.db, job.id, worker).await {
+            tracing::error!(error = chain(&error), "the job could not be given back; its lease will end");
+        }
+        // Without a pause a fault that stays would be tried many times a second.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        app.work.notify_one();
+    }
+}
+
+/// Renews the lease; returns only when it is lost.
+async fn keep_lease(app: &App, job: &Job, worker: &str) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        match jobs::renew(&app.db, job.id, worker, clock::now_ms() + LEASE.as_millis() as i64).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(error = chain(&error), "the lease could not be renewed; trying again"),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Ends gate A: report, status, history and the end of the job in one transaction.
+
+use model::{
+    build::{BuildStatus, Circumstances, Event},
+    report::{Report, Verdict},
+};
+use store::{
+    builds::{self, Build},
+    jobs::{self, Job},
+};
+
+use super::apply_event::{NotApplied, SYSTEM, apply_event};
+use crate::{app::App, clock, jobs::JobError};
+
+/// Stores the report and moves the build to where its verdict says.
+///
+/// # Errors
+/// [`JobError`]; nothing is changed then.
+pub async fn record_verdict(app: &App, build: &Build, report: &Report, job: &Job, worker: &str) -> Result<(), JobError> {
+    let document = serde_json::to_string(report).map_err(anyhow::Error::from)?;
+    let event = if report.verdict == Verdict::Available { Event::PhaseOk } else { Event::PhaseFail };
+    let reason = reason(report);
+    let mut tx = app.db.write().await?;
+    // Deleted or invalidated meanwhile: the decision of a person stands.
+    match apply_event(&mut tx, build, event, SYSTEM, &Circumstances::default(), &reason).await {
+        Ok(_) => builds::insert_report(&mut tx, build.id, &document, clock::now_ms()).await?,
+        Err(NotApplied::Store(error)) => return Err(error.into()),
+        Err(error) => tracing::info!(build = %build.id, %error, "the verdict came too late"),
+    }
+    if !jobs::finish(&mut tx, job.id, worker, None, clock::now_ms()).await? {
+        return Err(JobError::LeaseLost);
+    }
+    tx.commit().await?;
+    tracing::info!(build = %build.id, verdict = ?report.verdict, "certified");
+    app.tell(build.id);
+    Ok(())
+}
+
+fn reason(report: &Report) -> String {
+    match report.errors.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+/// Ends a job whose build is no longer in [`BuildStatus::Fetching`].
+///
+/// # Errors
+/// [`JobError`].
+pub async fn drop_job(app: &App, job: &Job, worker: &str, status: BuildStatus) -> Result<(), JobError> {
+    let mut tx = app.db.write().await?;
+    jobs::finish(&mut tx, job.id, worker, Some(&format!("the build is {status}")), clock::now_ms()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Notes that an earlier attempt was lost (lifecycle §6b); the build is `invalid` afterwards when that was the last one.
+///
+/// # Errors
+/// [`JobError`].
+pub async fn record_loss(app: &App, build: &Build, attempts_left: bool) -> Result<BuildStatus, JobError> {
+    let circumstances = Circumstances { attempts_left, ..Circumstances::default() };
+    let reason = if attempts_left { "the server stopped during the certification; it begins anew" } else { "internal_error: the certification was lost too often" };
+    let mut tx = app.db.write().await?;
+    let status = match apply_event(&mut tx, build, Event::Lost, SYSTEM, &circumstances, reason).await {
+        Ok(status) => status,
+        Err(NotApplied::Store(error)) => return Err(error.into()),
+        Err(error) => return Err(anyhow::Error::from(error).into()),
+    };
+    tx.commit().await?;
+    app.tell(build.id);
+    Ok(status)
+}

@@ -1,0 +1,135 @@
+//! A pushed image as `image` wants to read it: manifests from the database, everything else from disk, layer evidence from the pass
+//! that stored the layer.
+
+use std::{
+    collections::HashMap,
+    io::{Cursor, Read},
+    sync::Arc,
+};
+
+use image::{ANALYSER_VERSION, BlobSource, Caps, LayerEvidence, LayerReader};
+use model::{
+    digest::Digest,
+    name::{Reference, RepoName},
+};
+use registry::{Tap, TapFactory};
+use serde::Deserialize;
+use store::{Db, blobs::Blobs, evidence::EvidenceFiles, manifests};
+
+use crate::error::chain;
+
+/// Manifests fetched for one push: an index, and what it names.
+const MAX_MANIFESTS: usize = 200;
+
+/// Indexes inside indexes.
+const MAX_DEPTH: usize = 3;
+
+/// The blobs of one pushed image.
+pub struct PushedImage {
+    blobs: Blobs,
+    manifests: HashMap<Digest, Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    #[serde(default)]
+    manifests: Vec<Child>,
+}
+
+#[derive(Deserialize)]
+struct Child {
+    digest: Digest,
+}
+
+impl PushedImage {
+    /// Fetches the manifest `top` and those it names, as far as the repository has them.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn load(db: &Db, blobs: &Blobs, repository: &RepoName, top: &Digest) -> Result<Self, store::Error> {
+        let mut found = HashMap::new();
+        let mut level = vec![top.clone()];
+        for _ in 0..=MAX_DEPTH {
+            let mut next = Vec::new();
+            for digest in level {
+                if found.len() >= MAX_MANIFESTS || found.contains_key(&digest) {
+                    continue;
+                }
+                let Some(manifest) = manifests::get(db, repository, &Reference::Digest(digest.clone())).await? else { continue };
+                let index: Index = serde_json::from_slice(&manifest.bytes).unwrap_or(Index { manifests: Vec::new() });
+                next.extend(index.manifests.into_iter().map(|child| child.digest));
+                found.insert(digest, manifest.bytes);
+            }
+            level = next;
+        }
+        Ok(Self { blobs: blobs.clone(), manifests: found })
+    }
+}
+
+impl BlobSource for PushedImage {
+    fn open(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, image::Error> {
+        if let Some(bytes) = self.manifests.get(digest) {
+            return Ok(Box::new(Cursor::new(bytes.clone())));
+        }
+        self.size(digest)?;
+        let path = self.blobs.path(digest);
+        let file = std::fs::File::open(&path).map_err(|source| image::Error::File { action: "open", path, source })?;
+        Ok(Box::new(file))
+    }
+
+    fn size(&self, digest: &Digest) -> Result<u64, image::Error> {
+        if let Some(bytes) = self.manifests.get(digest) {
+            return Ok(bytes.len() as u64);
+        }
+        let missing = || image::Error::BlobMissing { digest: digest.clone(), place: "this registry".into() };
+        match self.blobs.size(digest) {
+            Ok(size) => size.ok_or_else(missing),
+            Err(error) => {
+                tracing::error!(%digest, error = chain(&error), "a blob cannot be read");
+                Err(missing())
+            }
+        }
+    }
+}
+
+/// Evidence kept from the pass that stored a layer; `None` where it must be read again.
+pub fn known_evidence(files: &EvidenceFiles, digest: &Digest) -> Option<Arc<LayerEvidence>> {
+    let bytes = files.get(digest, ANALYSER_VERSION)?;
+    let evidence = LayerEvidence::from_bytes(&bytes).ok()?;
+    (evidence.digest == *digest).then(|| Arc::new(evidence))
+}
+
+/// Keeps the evidence of a layer that had to be read.
+pub fn keep_evidence(files: &EvidenceFiles, evidence: &LayerEvidence) {
+    let kept = evidence.to_bytes().map_err(|error| error.to_string()).and_then(|bytes| {
+        files.put(&evidence.digest, ANALYSER_VERSION, &bytes).map_err(|error| chain(&error))
+    });
+    if let Err(error) = kept {
+        tracing::warn!(digest = %evidence.digest, error, "evidence could not be kept; the layer will be read again when it is needed");
+    }
+}
+
+/// Analyses each blob while the registry stores it.
+struct LayerTap {
+    reader: LayerReader,
+    files: EvidenceFiles,
+}
+
+impl Tap for LayerTap {
+    fn write(&mut self, chunk: &[u8]) {
+        self.reader.write(chunk);
+    }
+
+    fn finish(self: Box<Self>, digest: &Digest) {
+        let evidence = self.reader.finish();
+        // A blob of another algorithm, or one that is no layer at all, is read again if a manifest ever names it as a layer.
+        if evidence.digest == *digest && evidence.diff_id.is_some() {
+            keep_evidence(&self.files, &evidence);
+        }
+    }
+}
+
+/// The tap the registry gives every upload to.
+pub fn tap(files: EvidenceFiles) -> TapFactory {
+    Arc::new(move || Box::new(LayerTap { reader: LayerReader::new(Caps::default()), files: files.clone() }))
+}

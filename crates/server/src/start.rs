@@ -1,0 +1,175 @@
+//! Puts the parts together and runs them until told to stop.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read, Write},
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use checks::Policy;
+use image::LayerCache;
+use registry::{Challenge, Limits, Options, Registry};
+use sandbox::Sandbox;
+use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
+use tokio::{net::TcpListener, sync::{Notify, broadcast}, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    auth::{credentials::Credentials, registry::{SERVICE, Tokens}},
+    clock,
+    config::Config,
+    graphql, http, jobs,
+    ops::first_start::{FirstStart, Made, first_start},
+    pushed_image,
+};
+
+/// How long requests in progress may take once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running server.
+pub struct Server {
+    /// Its parts.
+    pub app: Arc<App>,
+    /// The account made at the first start.
+    pub made: Option<Made>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _lock: File,
+}
+
+/// Starts a server; returns when it answers requests.
+///
+/// # Errors
+/// The data folder is in use or unusable, the address is taken, the policy is wrong: each with what to do.
+pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<Server> {
+    let data = config.data.clone();
+    fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be made; choose another with --data", data.display()))?;
+    let lock = lock(&data)?;
+    let db = Db::open(&data.join("plimsoll.db")).await?;
+    store::jobs::free_all(&db).await?;
+    let made = first_start(&db, first).await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on; stop the other program or choose another address with --listen", config.listen))?;
+    let bound = listener.local_addr()?;
+    let app = Arc::new(assemble(config, bound, db, sandbox)?);
+    let registry = registry(&app).await?;
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let router = http::router(app.clone(), registry);
+    tasks.spawn(serve(listener, router, stop.clone()));
+    tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
+    for n in 0..app.config.gate.workers.max(1) {
+        tasks.spawn(jobs::work(app.clone(), format!("worker-{}-{n}", std::process::id()), stop.clone()));
+    }
+    Ok(Server { app, made, stop, tasks, _lock: lock })
+}
+
+impl Server {
+    /// Stops taking requests, gives jobs in progress back and waits for everything to end.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE * 2, ended).await.is_err() {
+            tracing::warn!("some requests did not end in time; they are cut off");
+        }
+        self.app.db.close().await;
+    }
+}
+
+/// Two servers on one folder would take each other's jobs.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let file = File::create(&path).with_context(|| format!("{} cannot be written; check the rights of the folder", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            anyhow::bail!("another server is using {}; stop it or choose another folder with --data", data.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}
+
+/// The key of this installation, made at the first start, readable by us only.
+fn secret(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    match File::open(path) {
+        Ok(mut file) => file.read_exact(&mut key).with_context(|| format!("{} is cut off; remove it to make a new one", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            key = clock::random();
+            let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+            file.write_all(&key)?;
+            file.sync_all()?;
+        }
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+    Ok(key)
+}
+
+fn policy(path: &Path) -> anyhow::Result<Policy> {
+    if path.as_os_str().is_empty() {
+        return Ok(Policy::default());
+    }
+    let text = fs::read(path).with_context(|| format!("the policy {} cannot be read; check gate.policy", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("the policy {} is wrong", path.display()))
+}
+
+fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
+    let data = &config.data;
+    Ok(App {
+        bound,
+        public_url: config.public_url(bound),
+        db,
+        blobs: Blobs::open(data)?,
+        evidence: EvidenceFiles::open(&data.join("evidence"))?,
+        logs: BuildLogs::open(&data.join("logs"))?,
+        layers: Arc::new(LayerCache::new(data.join("layers"))),
+        sandbox,
+        policy: policy(&config.gate.policy)?,
+        credentials: Credentials::new(clock::random()),
+        tokens: Tokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
+        schema: graphql::schema(),
+        work: Notify::new(),
+        pushed: Arc::new(Notify::new()),
+        news: broadcast::channel(1024).0,
+        config,
+    })
+}
+
+async fn registry(app: &Arc<App>) -> anyhow::Result<axum::Router> {
+    let mut options = Options::new(Arc::new(clock::now_ms), Arc::new(clock::new_id));
+    options.tap = Some(pushed_image::tap(app.evidence.clone()));
+    options.pushed = app.pushed.clone();
+    options.limits = Limits {
+        blob_bytes: app.config.registry.max_blob_bytes,
+        body_idle: Duration::from_secs(app.config.registry.idle_seconds),
+        ..Limits::default()
+    };
+    let token_url = (!app.config.public_url.is_empty()).then(|| format!("{}/v2/token", app.public_url));
+    // Offered Basic as well, Docker would send the password with every request.
+    options.challenge = Challenge { token_url, service: SERVICE.into(), basic: false };
+    Ok(Registry::new(app.db.clone(), app.blobs.clone(), options).router())
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // Without it small answers wait 40 ms for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+    });
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let forced = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        done = serving => if let Err(error) = done { tracing::error!(%error, "the server stopped by itself") },
+        () = forced => {}
+    }
+}

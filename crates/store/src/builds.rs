@@ -1,0 +1,343 @@
+//! Builds, their history and their reports.
+
+use model::{
+    build::BuildStatus,
+    digest::Digest,
+    id::{BuildId, EngineId, OrganizationId},
+};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::error::Error;
+
+/// One build, as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Build {
+    /// Id.
+    pub id: BuildId,
+    /// Its engine.
+    pub engine: EngineId,
+    /// Number within the engine, from 1.
+    pub version: i64,
+    /// Where it stands.
+    pub status: BuildStatus,
+    /// Repository it was pushed to.
+    pub repository: String,
+    /// First tag that named it.
+    pub tag: String,
+    /// Digest of the manifest or index that was pushed.
+    pub digest: Digest,
+    /// The engine manifest found in the image.
+    pub manifest: serde_json::Value,
+    /// E-mail of the account.
+    pub pushed_by: String,
+    /// Epoch milliseconds.
+    pub pushed_at: i64,
+    /// Epoch milliseconds.
+    pub created_at: i64,
+    /// Epoch milliseconds.
+    pub modified_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct BuildRow {
+    id: String,
+    engine_id: String,
+    version: i64,
+    status: String,
+    repository: String,
+    tag: String,
+    digest: String,
+    manifest: String,
+    pushed_by: String,
+    pushed_at: i64,
+    created_at: i64,
+    modified_at: i64,
+}
+
+impl TryFrom<BuildRow> for Build {
+    type Error = Error;
+
+    fn try_from(row: BuildRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id.parse().map_err(|_| Error::row("builds", "build id", &row.id))?,
+            engine: row.engine_id.parse().map_err(|_| Error::row("builds", "engine id", &row.engine_id))?,
+            version: row.version,
+            status: row.status.parse().map_err(|_| Error::row("builds", "build status", &row.status))?,
+            repository: row.repository,
+            tag: row.tag,
+            digest: row.digest.parse().map_err(|_| Error::row("builds", "digest", &row.digest))?,
+            manifest: serde_json::from_str(&row.manifest).map_err(|_| Error::row("builds", "JSON document", &row.manifest))?,
+            pushed_by: row.pushed_by,
+            pushed_at: row.pushed_at,
+            created_at: row.created_at,
+            modified_at: row.modified_at,
+        })
+    }
+}
+
+/// Adds a build.
+///
+/// # Errors
+/// [`Error::Database`]; a second undeleted build of the same digest is one.
+pub async fn insert(tx: &mut Transaction<'_, Sqlite>, build: &Build) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO builds (id, engine_id, version, status, repository, tag, digest, manifest, pushed_by, pushed_at, created_at, \
+         modified_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(build.id.to_string())
+    .bind(build.engine.to_string())
+    .bind(build.version)
+    .bind(build.status.as_str())
+    .bind(&build.repository)
+    .bind(&build.tag)
+    .bind(build.digest.to_string())
+    .bind(build.manifest.to_string())
+    .bind(&build.pushed_by)
+    .bind(build.pushed_at)
+    .bind(build.created_at)
+    .bind(build.modified_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// One build, deleted ones included.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn by_id(db: &SqlitePool, id: BuildId) -> Result<Option<Build>, Error> {
+    let row: Option<BuildRow> = sqlx::query_as("SELECT * FROM builds WHERE id = $1").bind(id.to_string()).fetch_optional(db).await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// The undeleted build of this digest, read inside a writing transaction.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn by_digest(tx: &mut Transaction<'_, Sqlite>, engine: EngineId, digest: &Digest) -> Result<Option<Build>, Error> {
+    let row: Option<BuildRow> = sqlx::query_as("SELECT * FROM builds WHERE engine_id = $1 AND digest = $2 AND status <> 'deleted'")
+        .bind(engine.to_string())
+        .bind(digest.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Builds of one engine, newest first. Without `statuses` all but the deleted ones.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn list(db: &SqlitePool, engine: EngineId, statuses: &[BuildStatus], offset: i64, limit: i64) -> Result<Vec<Build>, Error> {
+    // A JSON array keeps this one fixed statement whatever the number of statuses.
+    let wanted = serde_json::to_string(statuses).unwrap_or_else(|_| "[]".into());
+    let rows: Vec<BuildRow> = sqlx::query_as(
+        "SELECT * FROM builds WHERE engine_id = $1 AND CASE WHEN $2 = '[]' THEN status <> 'deleted' \
+         ELSE status IN (SELECT value FROM json_each($2)) END ORDER BY version DESC LIMIT $3 OFFSET $4",
+    )
+    .bind(engine.to_string())
+    .bind(wanted)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// The statuses of all builds of one engine: what its state derives from.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn statuses(db: &SqlitePool, engine: EngineId) -> Result<Vec<BuildStatus>, Error> {
+    let words: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT status FROM builds WHERE engine_id = $1").bind(engine.to_string()).fetch_all(db).await?;
+    words.iter().map(|word| word.parse().map_err(|_| Error::row("builds", "build status", word))).collect()
+}
+
+/// Moves a build if nobody moved it first; true when this call did.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn set_status(tx: &mut Transaction<'_, Sqlite>, id: BuildId, from: BuildStatus, to: BuildStatus, now: i64) -> Result<bool, Error> {
+    let update = sqlx::query("UPDATE builds SET status = $3, modified_at = $4 WHERE id = $1 AND status = $2");
+    let done = update.bind(id.to_string()).bind(from.as_str()).bind(to.as_str()).bind(now).execute(&mut **tx).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// One line of a build's history.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct HistoryLine {
+    /// Epoch milliseconds.
+    pub at: i64,
+    /// E-mail of a person, or `system`.
+    pub actor: String,
+    /// Event word.
+    pub event: String,
+    /// Status before; `None` for the first line.
+    pub from_status: Option<String>,
+    /// Status after.
+    pub to_status: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Appends to the history.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn append_history(tx: &mut Transaction<'_, Sqlite>, id: BuildId, line: &HistoryLine) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO build_history (build_id, at, actor, event, from_status, to_status, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id.to_string())
+    .bind(line.at)
+    .bind(&line.actor)
+    .bind(&line.event)
+    .bind(&line.from_status)
+    .bind(&line.to_status)
+    .bind(&line.reason)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The history, oldest first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn history(db: &SqlitePool, id: BuildId) -> Result<Vec<HistoryLine>, Error> {
+    let lines = sqlx::query_as("SELECT at, actor, event, from_status, to_status, reason FROM build_history WHERE build_id = $1 ORDER BY id");
+    Ok(lines.bind(id.to_string()).fetch_all(db).await?)
+}
+
+/// Keeps a report as the newest revision.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn insert_report(tx: &mut Transaction<'_, Sqlite>, id: BuildId, document: &str, now: i64) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO reports (build_id, revision, document, created_at) \
+         SELECT $1, coalesce(max(revision), 0) + 1, $2, $3 FROM reports WHERE build_id = $1",
+    )
+    .bind(id.to_string())
+    .bind(document)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The newest report, as JSON text.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn report(db: &SqlitePool, id: BuildId) -> Result<Option<String>, Error> {
+    let newest = sqlx::query_scalar("SELECT document FROM reports WHERE build_id = $1 ORDER BY revision DESC LIMIT 1");
+    Ok(newest.bind(id.to_string()).fetch_optional(db).await?)
+}
+
+/// The organization a build belongs to.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn organization(db: &SqlitePool, id: BuildId) -> Result<Option<OrganizationId>, Error> {
+    let owner: Option<i64> =
+        sqlx::query_scalar("SELECT engines.organization_id FROM builds JOIN engines ON engines.id = builds.engine_id WHERE builds.id = $1")
+            .bind(id.to_string())
+            .fetch_optional(db)
+            .await?;
+    Ok(owner.map(OrganizationId))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Db, accounts, engines};
+    use model::{capability::Capability, engine::DeploymentModel};
+
+    fn engine() -> engines::Engine {
+        engines::Engine {
+            id: EngineId(uuid::Uuid::from_u128(1)),
+            organization: OrganizationId(1),
+            name: "Word list".into(),
+            description: String::new(),
+            category: Capability::Keyword,
+            deployment_model: DeploymentModel::FullyNetworkIsolated,
+            extra: serde_json::json!({}),
+            disabled: false,
+            deleted: false,
+            last_version: 0,
+            created_by: "dev@example.org".into(),
+            created_at: 1,
+            modified_at: 1,
+        }
+    }
+
+    fn build(n: u128, version: i64, digest: &[u8]) -> Build {
+        Build {
+            id: BuildId(uuid::Uuid::from_u128(n)),
+            engine: engine().id,
+            version,
+            status: BuildStatus::Fetching,
+            repository: "1/word-list".into(),
+            tag: "latest".into(),
+            digest: Digest::of(digest),
+            manifest: serde_json::json!({"engineId": "x"}),
+            pushed_by: "dev@example.org".into(),
+            pushed_at: 1,
+            created_at: 1,
+            modified_at: 1,
+        }
+    }
+
+    async fn db(dir: &std::path::Path) -> Db {
+        let db = Db::open(&dir.join("p.db")).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        accounts::insert_organization(&mut tx, OrganizationId(1), "First", 0).await.unwrap();
+        engines::insert(&mut tx, &engine()).await.unwrap();
+        tx.commit().await.unwrap();
+        db
+    }
+
+    #[tokio::test]
+    async fn one_digest_is_one_build_until_it_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = db(dir.path()).await;
+        let mut tx = db.write().await.unwrap();
+        assert_eq!(engines::next_version(&mut tx, engine().id).await.unwrap(), 1);
+        insert(&mut tx, &build(1, 1, b"a")).await.unwrap();
+        assert!(insert(&mut tx, &build(2, 2, b"a")).await.is_err());
+        assert_eq!(by_digest(&mut tx, engine().id, &Digest::of(b"a")).await.unwrap().unwrap().version, 1);
+        assert!(set_status(&mut tx, build(1, 1, b"a").id, BuildStatus::Fetching, BuildStatus::Deleted, 2).await.unwrap());
+        assert_eq!(engines::next_version(&mut tx, engine().id).await.unwrap(), 2);
+        insert(&mut tx, &build(2, 2, b"a")).await.unwrap();
+        tx.commit().await.unwrap();
+        let listed = |statuses: &'static [BuildStatus]| {
+            let db = db.clone();
+            async move { list(db.read(), engine().id, statuses, 0, 30).await.unwrap().iter().map(|b| b.version).collect::<Vec<_>>() }
+        };
+        assert_eq!(listed(&[]).await, [2]);
+        assert_eq!(listed(&[BuildStatus::Deleted]).await, [1]);
+        assert_eq!(listed(&[BuildStatus::Deleted, BuildStatus::Fetching]).await, [2, 1]);
+        assert_eq!(engines::by_id(db.read(), engine().id).await.unwrap().unwrap().last_version, 2);
+    }
+
+    #[tokio::test]
+    async fn the_first_to_move_a_build_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = db(dir.path()).await;
+        let id = build(1, 1, b"a").id;
+        let mut tx = db.write().await.unwrap();
+        insert(&mut tx, &build(1, 1, b"a")).await.unwrap();
+        assert!(set_status(&mut tx, id, BuildStatus::Fetching, BuildStatus::Available, 5).await.unwrap());
+        assert!(!set_status(&mut tx, id, BuildStatus::Fetching, BuildStatus::Invalid, 6).await.unwrap());
+        for (n, document) in ["one", "two"].iter().enumerate() {
+            insert_report(&mut tx, id, document, n as i64).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(by_id(db.read(), id).await.unwrap().unwrap().modified_at, 5);
+        assert_eq!(report(db.read(), id).await.unwrap().as_deref(), Some("two"));
+        assert_eq!(statuses(db.read(), engine().id).await.unwrap(), [BuildStatus::Available]);
+        assert_eq!(organization(db.read(), id).await.unwrap(), Some(OrganizationId(1)));
+        assert_eq!(engines::list(db.read(), OrganizationId(2), &engines::Filter::default(), 0, 10).await.unwrap(), []);
+    }
+}

@@ -1,0 +1,335 @@
+//! Manifests, as the exact bytes that were pushed. Storing one, moving its tag and telling of the push is one transaction.
+
+use model::{
+    digest::Digest,
+    name::{Reference, RepoName, Tag},
+};
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
+
+use crate::{Db, error::Error, pushes, repositories};
+
+/// Variables per statement; SQLite allows 32,766, PostgreSQL 65,535.
+const PER_STATEMENT: usize = 500;
+
+/// A manifest to store. What it says has been read and found well formed by the caller.
+#[derive(Clone, Debug)]
+pub struct NewManifest<'a> {
+    /// Where.
+    pub repository: &'a RepoName,
+    /// The tag to move, if it was pushed under one. Such a push is told in the outbox; a push by digest is a part of another.
+    pub tag: Option<&'a Tag>,
+    /// Digest of `bytes`, compared.
+    pub digest: &'a Digest,
+    /// As in its Content-Type.
+    pub media_type: &'a str,
+    /// What an artifact says it is.
+    pub artifact_type: Option<&'a str>,
+    /// The manifest it speaks about; need not be there yet.
+    pub subject: Option<&'a Digest>,
+    /// The exact bytes.
+    pub bytes: &'a [u8],
+    /// Blobs that the repository must hold.
+    pub blobs: &'a [Digest],
+    /// Manifests that the repository must hold.
+    pub manifests: &'a [Digest],
+    /// Who pushed.
+    pub account: &'a str,
+    /// Milliseconds since 1970.
+    pub now: i64,
+}
+
+/// What became of a [`NewManifest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Stored; with the id of the push, if it was one.
+    Stored(Option<i64>),
+    /// Nothing was stored, because the repository lacks these.
+    Missing {
+        /// Blobs it lacks, in the order asked.
+        blobs: Vec<Digest>,
+        /// Manifests it lacks, in the order asked.
+        manifests: Vec<Digest>,
+    },
+}
+
+/// A stored manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Digest of the bytes.
+    pub digest: Digest,
+    /// As it was pushed.
+    pub media_type: String,
+    /// The exact bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Stores a manifest, moves its tag and writes the push into the outbox, or does nothing of it.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn put(db: &Db, new: &NewManifest<'_>) -> Result<Put, Error> {
+    let mut tx = db.write().await?;
+    let repository = repositories::ensure(&mut tx, new.repository, new.now).await?;
+    let blobs = missing(&mut tx, Held::Blobs, repository, new.blobs).await?;
+    let manifests = missing(&mut tx, Held::Manifests, repository, new.manifests).await?;
+    if !blobs.is_empty() || !manifests.is_empty() {
+        return Ok(Put::Missing { blobs, manifests });
+    }
+    store(&mut tx, repository, new).await?;
+    let push = match new.tag {
+        Some(tag) => {
+            move_tag(&mut tx, repository, tag, new).await?;
+            Some(pushes::record(&mut tx, new.repository, tag, new.digest, new.account, new.now).await?)
+        }
+        None => None,
+    };
+    tx.commit().await?;
+    Ok(Put::Stored(push))
+}
+
+async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>) -> Result<(), Error> {
+    let known: Option<String> = sqlx::query_scalar("SELECT media_type FROM manifests WHERE repository_id = $1 AND digest = $2")
+        .bind(repository)
+        .bind(new.digest.to_string())
+        .fetch_optional(&mut *tx)
+        .await?;
+    if known.as_deref() == Some(new.media_type) {
+        return Ok(());
+    }
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, bytes, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
+             subject = excluded.subject
+         RETURNING id",
+    )
+    .bind(repository)
+    .bind(new.digest.to_string())
+    .bind(new.media_type)
+    .bind(new.artifact_type)
+    .bind(new.subject.map(Digest::to_string))
+    .bind(new.bytes)
+    .bind(new.now)
+    .fetch_one(&mut *tx)
+    .await?;
+    sqlx::query("DELETE FROM manifest_references WHERE manifest_id = $1").bind(id).execute(&mut *tx).await?;
+    refer(tx, id, "blob", new.blobs).await?;
+    refer(tx, id, "manifest", new.manifests).await
+}
+
+async fn refer(tx: &mut SqliteConnection, id: i64, kind: &str, digests: &[Digest]) -> Result<(), Error> {
+    for some in digests.chunks(PER_STATEMENT / 3) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO manifest_references (manifest_id, kind, digest) ");
+        insert.push_values(some, |mut row, digest| {
+            row.push_bind(id).push_bind(kind).push_bind(digest.to_string());
+        });
+        insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn move_tag(tx: &mut SqliteConnection, repository: i64, tag: &Tag, new: &NewManifest<'_>) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at",
+    )
+    .bind(repository)
+    .bind(tag.as_str())
+    .bind(new.digest.to_string())
+    .bind(new.now)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What a repository may be asked to hold.
+#[derive(Clone, Copy)]
+enum Held {
+    Blobs,
+    Manifests,
+}
+
+/// Those of `wanted` that the repository does not hold.
+async fn missing(tx: &mut SqliteConnection, held: Held, repository: i64, wanted: &[Digest]) -> Result<Vec<Digest>, Error> {
+    let start = match held {
+        Held::Blobs => "SELECT digest FROM repository_blobs WHERE repository_id = ",
+        Held::Manifests => "SELECT digest FROM manifests WHERE repository_id = ",
+    };
+    let mut absent = Vec::new();
+    for some in wanted.chunks(PER_STATEMENT) {
+        let mut select = QueryBuilder::<Sqlite>::new(start);
+        select.push_bind(repository).push(" AND digest IN (");
+        let mut list = select.separated(", ");
+        for digest in some {
+            list.push_bind(digest.to_string());
+        }
+        list.push_unseparated(")");
+        let present: Vec<String> = select.build_query_scalar().fetch_all(&mut *tx).await?;
+        let present: std::collections::HashSet<String> = present.into_iter().collect();
+        absent.extend(some.iter().filter(|digest| !present.contains(&digest.to_string())).cloned());
+    }
+    Ok(absent)
+}
+
+#[derive(FromRow)]
+struct Row {
+    digest: String,
+    media_type: String,
+    bytes: Vec<u8>,
+}
+
+/// A manifest by tag or digest.
+///
+/// # Errors
+/// [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
+pub async fn get(db: &Db, repository: &RepoName, reference: &Reference) -> Result<Option<Manifest>, Error> {
+    let (query, key) = match reference {
+        Reference::Tag(tag) => (
+            "SELECT m.digest, m.media_type, m.bytes FROM repositories r JOIN tags t ON t.repository_id = r.id
+             JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest WHERE r.name = $1 AND t.name = $2",
+            tag.to_string(),
+        ),
+        Reference::Digest(digest) => (
+            "SELECT m.digest, m.media_type, m.bytes FROM repositories r JOIN manifests m ON m.repository_id = r.id
+             WHERE r.name = $1 AND m.digest = $2",
+            digest.to_string(),
+        ),
+    };
+    let row: Option<Row> = sqlx::query_as(query).bind(repository.as_str()).bind(key).fetch_optional(db.read()).await?;
+    let Some(row) = row else { return Ok(None) };
+    let digest = row.digest.parse().map_err(|_| Error::row("manifests", "digest", &row.digest))?;
+    Ok(Some(Manifest { digest, media_type: row.media_type, bytes: row.bytes }))
+}
+
+/// Removes a manifest and every tag that names it. False when it is not there.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn delete(db: &Db, repository: &RepoName, digest: &Digest) -> Result<bool, Error> {
+    let mut tx = db.write().await?;
+    let gone = sqlx::query("DELETE FROM manifests WHERE digest = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1)")
+        .bind(repository.as_str())
+        .bind(digest.to_string())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(gone.rows_affected() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn opened() -> (tempfile::TempDir, Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        (dir, db)
+    }
+
+    /// Stores `bytes` in `1/a` under `tag`, needing `blobs` and `manifests`.
+    async fn pushed(db: &Db, tag: Option<&str>, bytes: &[u8], blobs: &[Digest], manifests: &[Digest]) -> Put {
+        let repository = "1/a".parse().unwrap();
+        let tag: Option<Tag> = tag.map(|text| text.parse().unwrap());
+        let digest = Digest::of(bytes);
+        let new = NewManifest {
+            repository: &repository,
+            tag: tag.as_ref(),
+            digest: &digest,
+            media_type: "application/vnd.oci.image.manifest.v1+json",
+            artifact_type: None,
+            subject: None,
+            bytes,
+            blobs,
+            manifests,
+            account: "ann",
+            now: 9,
+        };
+        put(db, &new).await.unwrap()
+    }
+
+    async fn tags(db: &Db) -> Vec<String> {
+        repositories::tags(db, &"1/a".parse().unwrap(), None, 100).await.unwrap().unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn a_push_by_tag_stores_moves_and_tells() {
+        let (_dir, db) = opened().await;
+        let Put::Stored(Some(first)) = pushed(&db, Some("v1"), b"one", &[], &[]).await else { panic!("not stored") };
+        let Put::Stored(Some(second)) = pushed(&db, Some("v1"), b"two", &[], &[]).await else { panic!("not stored") };
+        assert!(second > first);
+        let name = "1/a".parse().unwrap();
+        let by_tag = get(&db, &name, &"v1".parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!((by_tag.bytes.as_slice(), &by_tag.digest), (b"two".as_slice(), &Digest::of(b"two")));
+        let by_digest = get(&db, &name, &Reference::Digest(Digest::of(b"one"))).await.unwrap().unwrap();
+        assert_eq!(by_digest.bytes, b"one");
+        assert_eq!(pushes::unhandled(&db, 10).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_push_by_digest_is_silent_and_the_same_push_again_is_told_again() {
+        let (_dir, db) = opened().await;
+        assert_eq!(pushed(&db, None, b"one", &[], &[]).await, Put::Stored(None));
+        assert!(pushes::unhandled(&db, 10).await.unwrap().is_empty());
+        pushed(&db, Some("v1"), b"one", &[], &[]).await;
+        pushed(&db, Some("v1"), b"one", &[], &[]).await;
+        let pushes = pushes::unhandled(&db, 10).await.unwrap();
+        assert_eq!(pushes.iter().map(|push| &push.digest).collect::<Vec<_>>(), [&Digest::of(b"one"); 2]);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_named_and_nothing_is_stored() {
+        let (_dir, db) = opened().await;
+        let (here, gone) = (Digest::of(b"here"), Digest::of(b"gone"));
+        repositories::add_blob(&db, &"1/a".parse().unwrap(), &here, 4, 0).await.unwrap();
+        repositories::add_blob(&db, &"2/b".parse().unwrap(), &gone, 4, 0).await.unwrap();
+        let put = pushed(&db, Some("v1"), b"one", &[here.clone(), gone.clone()], &[Digest::of(b"child")]).await;
+        assert_eq!(put, Put::Missing { blobs: vec![gone], manifests: vec![Digest::of(b"child")] });
+        assert!(tags(&db).await.is_empty());
+        assert!(pushes::unhandled(&db, 10).await.unwrap().is_empty());
+        assert_eq!(pushed(&db, Some("v1"), b"one", &[here], &[]).await, Put::Stored(Some(1)));
+    }
+
+    #[tokio::test]
+    async fn many_references_are_all_looked_up() {
+        let (_dir, db) = opened().await;
+        let many: Vec<Digest> = (0..1200u32).map(|n| Digest::of(&n.to_be_bytes())).collect();
+        let Put::Missing { blobs, .. } = pushed(&db, None, b"one", &many, &[]).await else { panic!("stored") };
+        assert_eq!(blobs, many);
+        let mut tx = db.write().await.unwrap();
+        for digest in &many {
+            sqlx::query("INSERT INTO blobs VALUES ($1, 1, 0)").bind(digest.to_string()).execute(&mut *tx).await.unwrap();
+        }
+        let id = repositories::ensure(&mut tx, &"1/a".parse().unwrap(), 0).await.unwrap();
+        sqlx::query("INSERT INTO repository_blobs SELECT $1, digest, 0 FROM blobs").bind(id).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(pushed(&db, None, b"one", &many, &[]).await, Put::Stored(None));
+        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM manifest_references").fetch_one(db.read()).await.unwrap();
+        assert_eq!(kept, 1200);
+    }
+
+    #[tokio::test]
+    async fn deleting_a_manifest_takes_its_tags() {
+        let (_dir, db) = opened().await;
+        let name = "1/a".parse().unwrap();
+        for (tag, bytes) in [("v1", b"one"), ("v2", b"two"), ("latest", b"one")] {
+            pushed(&db, Some(tag), bytes, &[], &[]).await;
+        }
+        assert!(delete(&db, &name, &Digest::of(b"one")).await.unwrap());
+        assert!(!delete(&db, &name, &Digest::of(b"one")).await.unwrap());
+        assert_eq!(tags(&db).await, ["v2"]);
+        assert!(repositories::delete_tag(&db, &name, &"v2".parse().unwrap()).await.unwrap());
+        assert!(get(&db, &name, &"v2".parse().unwrap()).await.unwrap().is_none());
+        assert!(get(&db, &name, &Reference::Digest(Digest::of(b"two"))).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn tags_come_in_byte_order_page_by_page() {
+        let (_dir, db) = opened().await;
+        for tag in ["b", "A", "a", "_x", "10", "2"] {
+            pushed(&db, Some(tag), b"one", &[], &[]).await;
+        }
+        assert_eq!(tags(&db).await, ["10", "2", "A", "_x", "a", "b"]);
+        let page = repositories::tags(&db, &"1/a".parse().unwrap(), Some("2"), 2).await.unwrap().unwrap();
+        assert_eq!(page, ["A", "_x"]);
+    }
+}
