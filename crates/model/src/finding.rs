@@ -27,6 +27,20 @@ impl Severity {
     }
 }
 
+/// A place in a JSON file of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// Absolute path in the image.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// In characters, from 1.
+    pub column: u32,
+    /// JSON pointer (RFC 6901) of the value; empty for the whole document.
+    pub pointer: String,
+}
+
 /// One cause, told once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +63,18 @@ pub struct Finding {
     pub fix: String,
     /// The text that goes into the report's `errors` or `warnings`, with the prefix scripts match (build report §5).
     pub message: String,
+    /// Line, column and JSON pointer, where the place is in a JSON file of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// The offending value, cut to a few hundred characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// What would be allowed instead, where that is a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
+    /// The allowed value or key that was probably meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
     /// The manifest field meant, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
@@ -71,6 +97,10 @@ impl Finding {
             title,
             place: None,
             evidence: Vec::new(),
+            position: None,
+            value: None,
+            allowed: Vec::new(),
+            suggestion: None,
             why: why.into(),
             fix: fix.into(),
             field: None,

@@ -150,7 +150,7 @@ pub struct Report {
     pub manifest: Option<Value>,
     /// Deployment model under which it was tested.
     pub deployment_model: Option<String>,
-    /// Identity of the policy.
+    /// The policy, its identity, and the capability by which samples and contract were chosen.
     pub policy: Value,
     /// All checks, in their fixed order.
     pub checks: Vec<CheckResult>,

@@ -12,21 +12,27 @@ const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/keyword-engine"
 /// Its manifest, without the id of an engine.
 const MANIFEST: &str = include_str!("../../../examples/keyword/manifest.json");
 
-/// Writes the image as an OCI archive for the engine with this id.
+/// The image for the engine with this id.
+///
+/// # Errors
+/// The example's manifest is no JSON.
+pub fn pack(engine_id: &str) -> anyhow::Result<Pack> {
+    let mut manifest: Value = serde_json::from_str(MANIFEST).context("the example's manifest")?;
+    manifest["engineId"] = engine_id.into();
+    let manifest = serde_json::to_vec_pretty(&manifest)?;
+    Ok(Pack::new(image::Platform::new("linux", "amd64"))
+        .layer(vec![File::dir("app", 0o755), File::new("app/keyword", 0o755, PROGRAM)])
+        .layer(vec![File::dir("var", 0o755), File::new("var/manifest.json", 0o644, manifest)])
+        .entrypoint(["/app/keyword"])
+        .env("VERITONE_WEBHOOK_READY", "http://0.0.0.0:8080/ready")
+        .env("VERITONE_WEBHOOK_PROCESS", "http://0.0.0.0:8080/process"))
+}
+
+/// Writes the image as an OCI archive.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write(archive: &Path, engine_id: &str) -> anyhow::Result<()> {
-    let mut manifest: Value = serde_json::from_str(MANIFEST).context("the example's manifest")?;
-    manifest["engineId"] = engine_id.into();
-    let manifest = serde_json::to_vec_pretty(&manifest)?;
-    Pack::new(image::Platform::new("linux", "amd64"))
-        .layer(vec![File::dir("app", 0o755), File::new("app/keyword", 0o755, PROGRAM.to_vec())])
-        .layer(vec![File::dir("var", 0o755), File::new("var/manifest.json", 0o644, manifest)])
-        .entrypoint(["/app/keyword"])
-        .env("VERITONE_WEBHOOK_READY", "http://0.0.0.0:8080/ready")
-        .env("VERITONE_WEBHOOK_PROCESS", "http://0.0.0.0:8080/process")
-        .write_oci_archive(archive)
-        .with_context(|| format!("the sample image cannot be written to {}", archive.display()))
-        .map(drop)
+    let written = pack(engine_id)?.write_oci_archive(archive);
+    written.with_context(|| format!("the sample image cannot be written to {}", archive.display())).map(drop)
 }

@@ -190,7 +190,11 @@ fn measure() {
 fn big_blobs(server: &Server) -> Digest {
     let mut client = Client::new(server.address);
     let mut first = None;
-    for (run, (what, chunk)) in [("push 512 MiB, one PATCH", BLOB), ("push 512 MiB, 16 MiB chunks", 16 << 20), ("push 512 MiB, one PATCH, again", BLOB)].into_iter().enumerate() {
+    for (run, (what, chunk)) in
+        [("push 512 MiB, one PATCH", BLOB), ("push 512 MiB, 16 MiB chunks", 16 << 20), ("push 512 MiB, one PATCH, again", BLOB)]
+            .into_iter()
+            .enumerate()
+    {
         let piece = noise(run as u64 + 1, PIECE);
         let mut hash = sha2::Sha256::new();
         (0..BLOB / PIECE).for_each(|_| hash.update(&piece));

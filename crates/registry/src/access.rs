@@ -85,7 +85,8 @@ impl Access {
         if !self.granted(repository).contains(action) {
             return Err(Forbidden::Denied(self.denial(repository, action)));
         }
-        let in_scope = |scope: &Scope| scope.kind == Kind::Repository && scope.name == repository.as_str() && scope.actions.contains(action);
+        let in_scope =
+            |scope: &Scope| scope.kind == Kind::Repository && scope.name == repository.as_str() && scope.actions.contains(action);
         match &self.scopes {
             Some(scopes) if !scopes.iter().any(in_scope) => Err(Forbidden::Scope),
             _ => Ok(()),
@@ -95,11 +96,18 @@ impl Access {
     fn denial(&self, repository: &RepoName, action: Action) -> String {
         let (organization, word) = (repository.organization(), action.as_str());
         if self.grants.iter().any(|grant| grant.place.organization() == organization) {
-            return format!("{} may not {word} in {repository}; ask an administrator of organization {organization} for the right", self.account);
+            return format!(
+                "{} may not {word} in {repository}; ask an administrator of organization {organization} for the right",
+                self.account
+            );
         }
         let preposition = if action == Action::Push { "to" } else { "from" };
         match self.grants.iter().find(|grant| grant.actions.contains(action)) {
-            Some(grant) => format!("organization {organization} is not yours; {word} {preposition} {}/{}", grant.place.organization(), repository.image()),
+            Some(grant) => format!(
+                "organization {organization} is not yours; {word} {preposition} {}/{}",
+                grant.place.organization(),
+                repository.image()
+            ),
             None => format!("organization {organization} is not yours, and {} has the right to {word} nowhere", self.account),
         }
     }

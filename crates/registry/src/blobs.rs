@@ -31,7 +31,13 @@ use crate::{
 const READ_BYTES: u64 = 512 << 10;
 
 /// `GET` and `HEAD .../blobs/<digest>`.
-pub(crate) async fn get(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, text: &str, with_body: bool) -> Result<Response, Refusal> {
+pub(crate) async fn get(
+    inner: &Inner,
+    asking: &Asking<'_>,
+    repository: &RepoName,
+    text: &str,
+    with_body: bool,
+) -> Result<Response, Refusal> {
     asking.permitted(repository, Action::Pull)?;
     let digest: Digest = text.parse().map_err(|error| Refusal::digest_syntax(text, &error))?;
     let size = repositories::blob_size(&inner.db, repository, &digest).await?;
@@ -49,7 +55,8 @@ pub(crate) async fn get(inner: &Inner, asking: &Asking<'_>, repository: &RepoNam
             return Err(refusal.header(header::CONTENT_RANGE, &format!("bytes */{size}")));
         }
     };
-    let mut response = empty(status, [(header::CONTENT_LENGTH, count.to_string()), (header::ETAG, etag), (CONTENT_DIGEST, digest.to_string())]);
+    let mut response =
+        empty(status, [(header::CONTENT_LENGTH, count.to_string()), (header::ETAG, etag), (CONTENT_DIGEST, digest.to_string())]);
     if with_body {
         let (blobs, digest) = (inner.blobs.clone(), digest.clone());
         let file = spawn_blocking(move || blobs.open_blob(&digest)).await.map_err(WriteError::from)??;
@@ -102,7 +109,8 @@ fn outgoing(mut file: File, first: u64, count: u64) -> impl Stream<Item = io::Re
     });
     stream::try_unfold((count > 0).then_some(start), |reading| async move {
         let Some(reading) = reading else { return Ok(None) };
-        let (bytes, rest) = reading.await.map_err(io::Error::other)?.inspect_err(|error| tracing::error!(%error, "a blob could not be read to its end"))?;
+        let (bytes, rest) =
+            reading.await.map_err(io::Error::other)?.inspect_err(|error| tracing::error!(%error, "a blob could not be read to its end"))?;
         let next: Option<Reading> = (rest.left > 0).then(|| spawn_blocking(move || rest.read()));
         Ok(Some((bytes, next)))
     })

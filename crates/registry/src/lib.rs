@@ -42,13 +42,7 @@ pub use crate::{
     scope::{Action, Actions, Scope, ScopeError},
     tap::{Tap, TapFactory},
 };
-use crate::{
-    incoming::Incoming,
-    refusal::shortened,
-    request::Asking,
-    route::Target,
-    sessions::Sessions,
-};
+use crate::{incoming::Incoming, refusal::shortened, request::Asking, route::Target, sessions::Sessions};
 
 /// What the registry could not do for the server.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +82,7 @@ impl Registry {
 
     /// Its routes: `/v2/` and everything below. Put the layer that sets [`Caller`] around it.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/v2", any(serve))
-            .route("/v2/", any(serve))
-            .route("/v2/{*rest}", any(serve))
-            .with_state(self.clone())
+        Router::new().route("/v2", any(serve)).route("/v2/", any(serve)).route("/v2/{*rest}", any(serve)).with_state(self.clone())
     }
 
     /// Forgets uploads that have expired and frees the memory of those that rest. Call it at the start and every few minutes.
@@ -129,7 +119,7 @@ async fn handle(inner: Arc<Inner>, request: Request) -> Response {
         Ok(response) => response,
         Err(refusal) => {
             body.drain().await;
-            let refusal = if parts.method == Method::HEAD { refusal.to_a_look() } else { refusal };
+            let refusal = if parts.method == Method::HEAD { refusal.without_body() } else { refusal };
             refusal.into_response()
         }
     }
@@ -161,7 +151,9 @@ async fn dispatch(inner: &Inner, parts: &Parts, body: &mut Incoming) -> Result<R
     match (target, parts.method.as_str()) {
         (Target::Blob(digest), method @ ("GET" | "HEAD")) => blobs::get(inner, asking, repository, digest, method == "GET").await,
         (Target::Blob(_), _) => Err(Refusal::method("GET, HEAD")),
-        (Target::Manifest(reference), method @ ("GET" | "HEAD")) => manifests::get(inner, asking, repository, reference, method == "GET").await,
+        (Target::Manifest(reference), method @ ("GET" | "HEAD")) => {
+            manifests::get(inner, asking, repository, reference, method == "GET").await
+        }
         (Target::Manifest(reference), "PUT") => manifests::put(inner, asking, repository, reference, body).await,
         (Target::Manifest(reference), "DELETE") => manifests::delete(inner, asking, repository, reference).await,
         (Target::Manifest(_), _) => Err(Refusal::method("GET, HEAD, PUT, DELETE")),

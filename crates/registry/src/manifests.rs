@@ -28,7 +28,13 @@ use crate::{
 };
 
 /// `GET` and `HEAD .../manifests/<reference>`.
-pub(crate) async fn get(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, text: &str, with_body: bool) -> Result<Response, Refusal> {
+pub(crate) async fn get(
+    inner: &Inner,
+    asking: &Asking<'_>,
+    repository: &RepoName,
+    text: &str,
+    with_body: bool,
+) -> Result<Response, Refusal> {
     asking.permitted(repository, Action::Pull)?;
     let unknown = || Refusal::manifest_unknown(repository.as_str(), text);
     let reference: Reference = text.parse().map_err(|_| unknown())?;
@@ -51,7 +57,13 @@ pub(crate) async fn get(inner: &Inner, asking: &Asking<'_>, repository: &RepoNam
 }
 
 /// `PUT .../manifests/<reference>`: the last request of a push.
-pub(crate) async fn put(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, text: &str, body: &mut Incoming) -> Result<Response, Refusal> {
+pub(crate) async fn put(
+    inner: &Inner,
+    asking: &Asking<'_>,
+    repository: &RepoName,
+    text: &str,
+    body: &mut Incoming,
+) -> Result<Response, Refusal> {
     let access = asking.permitted(repository, Action::Push)?;
     let reference: Reference = text.parse().map_err(|error: model::name::NameError| reference_invalid(&error, text))?;
     let bytes = receive(inner, asking, body).await?;
@@ -114,11 +126,15 @@ async fn receive(inner: &Inner, asking: &Asking<'_>, body: &mut Incoming) -> Res
     if asking.content_length().is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::ManifestInvalid, "the manifest took too long to arrive; send it again", Value::Null);
+    let late = |_| {
+        Refusal::new(StatusCode::REQUEST_TIMEOUT, Code::ManifestInvalid, "the manifest took too long to arrive; send it again", Value::Null)
+    };
     match tokio::time::timeout(inner.options.limits.manifest_time, body.whole(limit)).await.unwrap_or(Err(Cut::Silent)) {
         Ok(bytes) => bytes.ok_or_else(too_large),
         Err(Cut::Silent) => Err(late(())),
-        Err(Cut::Broken) => Err(Refusal::bad(Code::ManifestInvalid, "the connection broke before the manifest was complete; send it again", Value::Null)),
+        Err(Cut::Broken) => {
+            Err(Refusal::bad(Code::ManifestInvalid, "the connection broke before the manifest was complete; send it again", Value::Null))
+        }
     }
 }
 

@@ -25,7 +25,9 @@ pub fn wanted(header: Option<&str>, size: u64) -> Wanted {
         (Some(first), None) if last.is_empty() => Wanted::Part { first, last: size.saturating_sub(1) },
         (Some(first), Some(last)) if first <= last => Wanted::Part { first, last: last.min(size.saturating_sub(1)) },
         (None, Some(0)) if first.is_empty() => Wanted::Unsatisfiable,
-        (None, Some(count)) if first.is_empty() && size > 0 => Wanted::Part { first: size.saturating_sub(count), last: size.saturating_sub(1) },
+        (None, Some(count)) if first.is_empty() && size > 0 => {
+            Wanted::Part { first: size.saturating_sub(count), last: size.saturating_sub(1) }
+        }
         (None, Some(_)) if first.is_empty() => Wanted::Unsatisfiable,
         _ => Wanted::All,
     }

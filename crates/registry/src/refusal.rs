@@ -85,7 +85,7 @@ impl Refusal {
     /// The same refusal as an answer to HEAD, which has no body and so cannot say why. Clients look with HEAD before they send; told
     /// "not here" they go on to the request whose answer has the sentence.
     #[must_use]
-    pub(crate) fn to_a_look(mut self) -> Self {
+    pub(crate) fn without_body(mut self) -> Self {
         if matches!(self.status, StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST) {
             self.status = StatusCode::NOT_FOUND;
         }
@@ -175,10 +175,9 @@ pub(crate) fn shortened(text: &str) -> String {
 impl From<store::Error> for Refusal {
     fn from(error: store::Error) -> Self {
         let (status, message) = match error.kind() {
-            store::ErrorKind::DiskFull => (
-                StatusCode::INSUFFICIENT_STORAGE,
-                "the registry's disk is full; what was received before is kept, so try again when the operator has made room",
-            ),
+            store::ErrorKind::DiskFull => {
+                (StatusCode::INSUFFICIENT_STORAGE, "the registry's disk is full; tell its operator, and try again when there is room")
+            }
             store::ErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "the registry is busy; try again in a moment"),
             store::ErrorKind::Other => return Self::internal(&error),
         };

@@ -64,7 +64,8 @@ impl<'r> Asking<'r> {
                 Err(Refusal::new(StatusCode::FORBIDDEN, Code::Denied, sentence, detail))
             }
             Err(Forbidden::Scope) => {
-                let sentence = format!("this token was not issued to {} in {repository}; fetch one with the scope {scope}", action.as_str());
+                let sentence =
+                    format!("this token was not issued to {} in {repository}; fetch one with the scope {scope}", action.as_str());
                 Err(self.unauthorized(&sentence, Some(&scope), Some("insufficient_scope")))
             }
         }

@@ -98,7 +98,18 @@ mod tests {
 
     #[test]
     fn what_the_api_does_not_have() {
-        for bad in ["", "/", "a", "manifests/latest", "/manifests/latest", "a/manifests/", "a/tags/lists", "a/blobs/", "blobs/uploads/", "_catalog"] {
+        for bad in [
+            "",
+            "/",
+            "a",
+            "manifests/latest",
+            "/manifests/latest",
+            "a/manifests/",
+            "a/tags/lists",
+            "a/blobs/",
+            "blobs/uploads/",
+            "_catalog",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

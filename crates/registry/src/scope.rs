@@ -168,7 +168,8 @@ impl FromStr for Scope {
         // A class in brackets, as in repository(plugin), says what is inside; it makes no difference to rights.
         let kind = kind.split_once('(').map_or(kind, |(word, _class)| word);
         let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-        if !kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) || kind.is_empty() || !plain(name) || text.len() > MAX_BYTES {
+        if !kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) || kind.is_empty() || !plain(name) || text.len() > MAX_BYTES
+        {
             return Err(form());
         }
         let kind = match kind {
@@ -212,7 +213,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_scope() {
-        for bad in ["", "a", "repository:1/a", ":a:pull", "Repository:a:pull", "repository::pull", "repository:\"a:pull", "repository:a b:pull"] {
+        for bad in
+            ["", "a", "repository:1/a", ":a:pull", "Repository:a:pull", "repository::pull", "repository:\"a:pull", "repository:a b:pull"]
+        {
             assert!(bad.parse::<Scope>().is_err(), "{bad}");
         }
         assert_eq!(Scope::parse_list(&"a:b:pull ".repeat(65)), Err(ScopeError::TooMany));

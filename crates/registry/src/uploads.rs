@@ -10,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use model::{digest::Digest, name::RepoName};
 use serde_json::json;
-use store::repositories;
+use store::{repositories, uploads::Upload};
 use tokio::task::{JoinHandle, spawn_blocking};
 use uuid::Uuid;
 
@@ -58,8 +58,15 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
     match named {
         // Some clients name the digest here and still send the bytes with a PUT.
         Some(digest) if asking.content_length() != Some(0) || digest == Digest::of(b"") => {
-            let live = receive_all(inner, live, body).await?;
-            finish(inner, repository, live, &digest).await.map_err(Unfinished::into_refusal)
+            let done = at_once(inner, repository, live, &digest, body).await;
+            if done.is_err() {
+                // There is no session to come back to: whatever went wrong, nothing of it stays.
+                let (blobs, repository) = (inner.blobs.clone(), repository.clone());
+                spawn_blocking(move || Upload::find(&blobs, id, &repository)?.map_or(Ok(()), Upload::remove))
+                    .await
+                    .map_err(WriteError::from)??;
+            }
+            done
         }
         _ => {
             inner.sessions.insert(id, repository, 0, Some(live), inner.now());
@@ -68,24 +75,21 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
     }
 }
 
-/// A monolithic upload has no session to come back to: whatever goes wrong, nothing of it stays.
-async fn receive_all(inner: &Inner, live: Live, body: &mut Incoming) -> Result<Live, Refusal> {
+async fn at_once(inner: &Inner, repository: &RepoName, live: Live, digest: &Digest, body: &mut Incoming) -> Result<Response, Refusal> {
     let (mut received, mut kept) = (0, Some(live));
     let done = receive(&mut kept, body, inner.options.limits.blob_bytes, &mut |len| received = len).await;
     match (done, kept) {
-        (Ok(()), Some(live)) => Ok(live),
-        (done, kept) => {
-            if let Some(live) = kept {
-                spawn_blocking(move || live.remove()).await.map_err(WriteError::from)??;
-            }
-            Err(match done {
-                Err(Stop::Cut(cut)) => cut_short(cut, received, None),
-                Err(Stop::TooLarge) => too_large(inner),
-                Err(Stop::Write(error)) => error.into(),
-                Ok(()) => Refusal::internal(&std::io::Error::other("an upload lost its state")),
-            })
-        }
+        (Ok(()), Some(live)) => finish(inner, repository, live, digest).await.map_err(Unfinished::into_refusal),
+        (Ok(()), None) => Err(lost()),
+        (Err(Stop::Cut(cut)), _) => Err(cut_short(cut, received, None)),
+        (Err(Stop::TooLarge), _) => Err(too_large(inner)),
+        (Err(Stop::Write(error)), _) => Err(error.into()),
     }
+}
+
+/// A state that [`receive`] never leaves behind; it is told apart only so that nothing has to be assumed.
+fn lost() -> Refusal {
+    Refusal::internal(&std::io::Error::other("an upload lost its state"))
 }
 
 /// Takes a blob over from another repository the caller may read. `None` when the client has to upload it after all.
@@ -101,7 +105,13 @@ async fn mount(inner: &Inner, asking: &Asking<'_>, access: &Access, to: &RepoNam
 }
 
 /// `PATCH .../blobs/uploads/<id>`: adds bytes.
-pub(crate) async fn add(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, id: &str, body: &mut Incoming) -> Result<Response, Refusal> {
+pub(crate) async fn add(
+    inner: &Inner,
+    asking: &Asking<'_>,
+    repository: &RepoName,
+    id: &str,
+    body: &mut Incoming,
+) -> Result<Response, Refusal> {
     asking.permitted(repository, Action::Push)?;
     let mut open = Open::find(inner, repository, id).await?;
     let live = open.resume(inner).await?;
@@ -112,7 +122,13 @@ pub(crate) async fn add(inner: &Inner, asking: &Asking<'_>, repository: &RepoNam
 }
 
 /// `PUT .../blobs/uploads/<id>?digest=`: adds the last bytes, if any, and makes the upload a blob.
-pub(crate) async fn complete(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, id: &str, body: &mut Incoming) -> Result<Response, Refusal> {
+pub(crate) async fn complete(
+    inner: &Inner,
+    asking: &Asking<'_>,
+    repository: &RepoName,
+    id: &str,
+    body: &mut Incoming,
+) -> Result<Response, Refusal> {
     asking.permitted(repository, Action::Push)?;
     let digest = digest_of(asking)?.ok_or_else(|| {
         Refusal::bad(Code::DigestInvalid, "the end of an upload needs ?digest= with the digest of the whole blob", json!({ "upload": id }))
@@ -168,7 +184,8 @@ impl<'r> Open<'r> {
     async fn find(inner: &Inner, repository: &'r RepoName, text: &str) -> Result<Self, Refusal> {
         let (id, session) = find(inner, repository, text).await?;
         let writing = session.write(inner.options.limits.session_wait).await.ok_or_else(|| {
-            let message = format!("another request is writing to upload {id}; wait for it, then ask for the progress with GET and go on from there");
+            let message =
+                format!("another request is writing to upload {id}; wait for it, then ask for the progress with GET and go on from there");
             Refusal::new(StatusCode::CONFLICT, Code::BlobUploadInvalid, message, json!({ "upload": id.to_string() }))
         })?;
         Ok(Self { id, repository, session, writing })
@@ -191,7 +208,7 @@ impl<'r> Open<'r> {
         let taken = self.take(inner, asking, &mut kept, start, body).await;
         match (taken, kept) {
             (Ok(()), Some(live)) => Ok(live),
-            (Ok(()), None) => Err(Refusal::internal(&std::io::Error::other("an upload lost its state"))),
+            (Ok(()), None) => Err(lost()),
             (Err(refusal), kept) => {
                 if kept.is_none() {
                     Sessions::measure(&self.session, &inner.blobs, self.id, inner.now()).await?;
@@ -202,7 +219,14 @@ impl<'r> Open<'r> {
         }
     }
 
-    async fn take(&mut self, inner: &Inner, asking: &Asking<'_>, live: &mut Option<Live>, start: u64, body: &mut Incoming) -> Result<(), Refusal> {
+    async fn take(
+        &mut self,
+        inner: &Inner,
+        asking: &Asking<'_>,
+        live: &mut Option<Live>,
+        start: u64,
+        body: &mut Incoming,
+    ) -> Result<(), Refusal> {
         let declared = self.declared(asking, start)?;
         let room = inner.options.limits.blob_bytes.saturating_sub(start);
         let session = Arc::clone(&self.session);
@@ -221,7 +245,8 @@ impl<'r> Open<'r> {
     /// The size that `Content-Range` promises, after looking whether the chunk begins where the upload ends.
     fn declared(&self, asking: &Asking<'_>, start: u64) -> Result<Option<u64>, Refusal> {
         let Some(text) = asking.header(&header::CONTENT_RANGE) else { return Ok(None) };
-        let invalid = |message: String| Refusal::bad(Code::BlobUploadInvalid, message, json!({ "contentRange": crate::refusal::shortened(text) }));
+        let invalid =
+            |message: String| Refusal::bad(Code::BlobUploadInvalid, message, json!({ "contentRange": crate::refusal::shortened(text) }));
         let chunk = range::chunk(text).ok_or_else(|| invalid("Content-Range must be first-last, such as 0-1048575".to_owned()))?;
         if chunk.first != start {
             let message = format!("upload {} has {start} bytes, so the next chunk begins at {start}, not at {}", self.id, chunk.first);
@@ -241,7 +266,9 @@ impl<'r> Open<'r> {
 
     fn wrong_size(&self, declared: u64, than: &str) -> Refusal {
         let received = self.session.received();
-        let message = format!("the chunk had {than} bytes than the {declared} its Content-Range says; the upload has {received} now, go on from there or cancel it");
+        let message = format!(
+            "the chunk had {than} bytes than the {declared} its Content-Range says; the upload has {received} now, go on from there or cancel it"
+        );
         self.with_progress(Refusal::bad(Code::SizeInvalid, message, json!({ "declared": declared, "received": received })), received)
     }
 
@@ -374,7 +401,11 @@ fn cut_short(cut: Cut, received: u64, resumable: Option<(&RepoName, Uuid)>) -> R
         Cut::Broken => "the connection broke",
         Cut::Silent => "nothing came for too long",
     };
-    let next = if resumable.is_some() { "they are kept: ask for the progress with GET and go on from there" } else { "nothing is kept: send it again" };
+    let next = if resumable.is_some() {
+        "they are kept: ask for the progress with GET and go on from there"
+    } else {
+        "nothing is kept: send it again"
+    };
     let message = format!("{what} after {received} bytes; {next}");
     let status = if cut == Cut::Silent { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
     let refusal = Refusal::new(status, Code::BlobUploadInvalid, message, json!({ "received": received }));

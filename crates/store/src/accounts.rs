@@ -98,8 +98,7 @@ pub async fn insert_user(tx: &mut Transaction<'_, Sqlite>, user: &User, now: i64
 /// # Errors
 /// [`Error::Database`].
 pub async fn user_by_email(db: &SqlitePool, email: &str) -> Result<Option<User>, Error> {
-    let row: Option<UserRow> =
-        sqlx::query_as("SELECT * FROM users WHERE email = $1").bind(email.to_lowercase()).fetch_optional(db).await?;
+    let row: Option<UserRow> = sqlx::query_as("SELECT * FROM users WHERE email = $1").bind(email.to_lowercase()).fetch_optional(db).await?;
     row.map(TryInto::try_into).transpose()
 }
 
@@ -126,7 +125,13 @@ pub async fn set_password(tx: &mut Transaction<'_, Sqlite>, id: UserId, password
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn insert_session(tx: &mut Transaction<'_, Sqlite>, token_hash: &[u8], user: UserId, now: i64, expires: i64) -> Result<(), Error> {
+pub async fn insert_session(
+    tx: &mut Transaction<'_, Sqlite>,
+    token_hash: &[u8],
+    user: UserId,
+    now: i64,
+    expires: i64,
+) -> Result<(), Error> {
     sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
     let insert = sqlx::query("INSERT INTO sessions (token_hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)");
     insert.bind(token_hash).bind(user.to_string()).bind(now).bind(expires).execute(&mut **tx).await?;
@@ -138,13 +143,12 @@ pub async fn insert_session(tx: &mut Transaction<'_, Sqlite>, token_hash: &[u8],
 /// # Errors
 /// [`Error::Database`].
 pub async fn user_by_session(db: &SqlitePool, token_hash: &[u8], now: i64) -> Result<Option<User>, Error> {
-    let row: Option<UserRow> = sqlx::query_as(
-        "SELECT users.* FROM sessions JOIN users ON users.id = sessions.user_id WHERE token_hash = $1 AND expires_at > $2",
-    )
-    .bind(token_hash)
-    .bind(now)
-    .fetch_optional(db)
-    .await?;
+    let row: Option<UserRow> =
+        sqlx::query_as("SELECT users.* FROM sessions JOIN users ON users.id = sessions.user_id WHERE token_hash = $1 AND expires_at > $2")
+            .bind(token_hash)
+            .bind(now)
+            .fetch_optional(db)
+            .await?;
     row.map(TryInto::try_into).transpose()
 }
 

@@ -157,7 +157,13 @@ pub async fn statuses(db: &SqlitePool, engine: EngineId) -> Result<Vec<BuildStat
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn set_status(tx: &mut Transaction<'_, Sqlite>, id: BuildId, from: BuildStatus, to: BuildStatus, now: i64) -> Result<bool, Error> {
+pub async fn set_status(
+    tx: &mut Transaction<'_, Sqlite>,
+    id: BuildId,
+    from: BuildStatus,
+    to: BuildStatus,
+    now: i64,
+) -> Result<bool, Error> {
     let update = sqlx::query("UPDATE builds SET status = $3, modified_at = $4 WHERE id = $1 AND status = $2");
     let done = update.bind(id.to_string()).bind(from.as_str()).bind(to.as_str()).bind(now).execute(&mut **tx).await?;
     Ok(done.rows_affected() == 1)
@@ -205,7 +211,8 @@ pub async fn append_history(tx: &mut Transaction<'_, Sqlite>, id: BuildId, line:
 /// # Errors
 /// [`Error::Database`].
 pub async fn history(db: &SqlitePool, id: BuildId) -> Result<Vec<HistoryLine>, Error> {
-    let lines = sqlx::query_as("SELECT at, actor, event, from_status, to_status, reason FROM build_history WHERE build_id = $1 ORDER BY id");
+    let lines =
+        sqlx::query_as("SELECT at, actor, event, from_status, to_status, reason FROM build_history WHERE build_id = $1 ORDER BY id");
     Ok(lines.bind(id.to_string()).fetch_all(db).await?)
 }
 

@@ -67,10 +67,7 @@ impl TryFrom<EngineRow> for Engine {
             name: row.name,
             description: row.description,
             category: Capability::from_word(&row.category).ok_or_else(|| Error::row("engines", "category", &row.category))?,
-            deployment_model: row
-                .deployment_model
-                .parse()
-                .map_err(|_| Error::row("engines", "deployment model", &row.deployment_model))?,
+            deployment_model: row.deployment_model.parse().map_err(|_| Error::row("engines", "deployment model", &row.deployment_model))?,
             extra: serde_json::from_str(&row.extra).map_err(|_| Error::row("engines", "JSON document", &row.extra))?,
             disabled: row.disabled,
             deleted: row.deleted,

@@ -23,9 +23,8 @@ pub struct Job {
 /// # Errors
 /// [`Error::Database`].
 pub async fn enqueue(tx: &mut Transaction<'_, Sqlite>, id: JobId, kind: &str, subject: &str, now: i64) -> Result<bool, Error> {
-    let insert = sqlx::query(
-        "INSERT INTO jobs (id, kind, subject, state, created_at) VALUES ($1, $2, $3, 'queued', $4) ON CONFLICT DO NOTHING",
-    );
+    let insert =
+        sqlx::query("INSERT INTO jobs (id, kind, subject, state, created_at) VALUES ($1, $2, $3, 'queued', $4) ON CONFLICT DO NOTHING");
     let done = insert.bind(id.to_string()).bind(kind).bind(subject).bind(now).execute(&mut **tx).await?;
     Ok(done.rows_affected() == 1)
 }
@@ -68,7 +67,8 @@ pub async fn renew(db: &Db, id: JobId, worker: &str, until: i64) -> Result<bool,
 /// # Errors
 /// [`Error::Database`].
 pub async fn finish(tx: &mut Transaction<'_, Sqlite>, id: JobId, worker: &str, error: Option<&str>, now: i64) -> Result<bool, Error> {
-    let update = sqlx::query("UPDATE jobs SET state = 'done', ended_at = $4, error = $3 WHERE id = $1 AND worker = $2 AND state = 'running'");
+    let update =
+        sqlx::query("UPDATE jobs SET state = 'done', ended_at = $4, error = $3 WHERE id = $1 AND worker = $2 AND state = 'running'");
     let done = update.bind(id.to_string()).bind(worker).bind(error).bind(now).execute(&mut **tx).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -56,12 +56,11 @@ impl TryFrom<Row> for Push {
 /// # Errors
 /// [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
 pub async fn unhandled(db: &Db, limit: u32) -> Result<Vec<Push>, Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, repository, tag, digest, account, pushed_at FROM push_events WHERE handled = 0 ORDER BY id LIMIT $1",
-    )
-    .bind(limit)
-    .fetch_all(db.read())
-    .await?;
+    let rows: Vec<Row> =
+        sqlx::query_as("SELECT id, repository, tag, digest, account, pushed_at FROM push_events WHERE handled = 0 ORDER BY id LIMIT $1")
+            .bind(limit)
+            .fetch_all(db.read())
+            .await?;
     rows.into_iter().map(Push::try_from).collect()
 }
 

@@ -80,11 +80,12 @@ pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest
     }
     let mut tx = db.write().await?;
     // Looked up again: between the look and the wait for the writer it may have been deleted.
-    let held = sqlx::query("SELECT 1 FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id WHERE r.name = $1 AND l.digest = $2")
-        .bind(from.as_str())
-        .bind(digest.to_string())
-        .fetch_optional(&mut *tx)
-        .await?;
+    let held =
+        sqlx::query("SELECT 1 FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id WHERE r.name = $1 AND l.digest = $2")
+            .bind(from.as_str())
+            .bind(digest.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
     if held.is_none() {
         return Ok(false);
     }

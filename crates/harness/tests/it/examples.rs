@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use model::{
     manifest::EngineMode,
     run::{EngineRun, Exit, Ready},
 };
-use sandbox::fake::Fake;
+use sandbox::fake::{Fake, Stage};
 use serde_json::Value;
 
 use crate::engine::Setup;
@@ -22,30 +22,43 @@ fn example(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
 }
 
-/// An engine that is a process of this machine; its injected files are put into `home`.
-fn process(program: PathBuf, args: Vec<PathBuf>, home: PathBuf) -> Fake {
-    Fake::new(move |stage| {
-        let mut env = stage.spec.env.clone();
-        for (index, file) in stage.spec.files.iter().enumerate() {
-            let path = home.join(index.to_string());
-            std::fs::write(&path, &file.bytes).unwrap();
-            let new = path.to_str().unwrap().to_owned();
-            env.iter_mut().filter(|(_, value)| *value == file.path).for_each(|(_, value)| *value = new.clone());
+/// Runs an engine that is a process of this machine; its injected files are put into `home`. Returns when the process is gone.
+async fn run(setup: &Setup, program: PathBuf, args: Vec<PathBuf>, home: &Path) -> EngineRun {
+    let (gone, is_gone) = tokio::sync::mpsc::channel(1);
+    let home = home.to_owned();
+    let fake = Fake::new(move |stage| {
+        let exit = live(stage, &program, &args, &home);
+        gone.blocking_send(()).unwrap();
+        exit
+    });
+    let run = setup.run(fake).await;
+    let mut is_gone = is_gone;
+    is_gone.recv().await.unwrap();
+    run
+}
+
+/// The life of a process, until it ends or is stopped.
+fn live(stage: &Stage, program: &Path, args: &[PathBuf], home: &Path) -> Exit {
+    let mut env = stage.spec.env.clone();
+    for (index, file) in stage.spec.files.iter().enumerate() {
+        let path = home.join(index.to_string());
+        std::fs::write(&path, &file.bytes).unwrap();
+        let new = path.to_str().unwrap().to_owned();
+        env.iter_mut().filter(|(_, value)| *value == file.path).for_each(|(_, value)| *value = new.clone());
+    }
+    let mut command = Command::new(program);
+    command.args(args).env_clear().envs(env).current_dir(home).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("start {}: {error}", program.display()));
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Exit::Exited { code: status.code().unwrap_or(-1) };
         }
-        let mut command = Command::new(&program);
-        command.args(&args).env_clear().envs(env).current_dir(&home).stdout(Stdio::null());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("start {}: {error}", program.display()));
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return Exit::Exited { code: status.code().unwrap_or(-1) };
-            }
-            if stage.wait_for_stop(Duration::from_millis(5)) {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                return Exit::Stopped;
-            }
+        if stage.wait_for_stop(Duration::from_millis(5)) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return Exit::Stopped;
         }
-    })
+    }
 }
 
 fn python() -> PathBuf {
@@ -96,7 +109,7 @@ async fn the_keyword_engine_is_compiled_by_rustc_alone_and_does_well() {
     for without_chunk in ["false", "true"] {
         let mut setup = setup(EngineMode::Chunk);
         setup.env("VERITONE_DISABLE_CHUNK_DOWNLOAD", without_chunk);
-        let run = setup.run(process(binary.clone(), Vec::new(), home.path().into())).await;
+        let run = run(&setup, binary.clone(), Vec::new(), home.path()).await;
         assert_eq!(statuses(&run), [("keyword-1", Some(200)), ("keyword-2", Some(200)), ("unsupported", Some(415))]);
         assert_eq!(labels(&document(&run, 0))[..2], ["harbour", "ship"]);
         assert!(labels(&document(&run, 1)).contains(&"bridge"));
@@ -109,7 +122,7 @@ async fn the_transcription_engine_finds_the_words_of_both_recordings() {
     let home = tempfile::tempdir().unwrap();
     let mut setup = setup(EngineMode::Chunk);
     setup.samples = samples::for_capability(Some(Capability::Transcription), &["audio/wav".into()]);
-    let run = setup.run(process(python(), vec![example("python/engine.py")], home.path().into())).await;
+    let run = run(&setup, python(), vec![example("python/engine.py")], home.path()).await;
     assert_eq!(statuses(&run), [("transcription-1", Some(200)), ("transcription-2", Some(200)), ("unsupported", Some(415))]);
     for (index, sample) in setup.samples.iter().take(2).enumerate() {
         let document = document(&run, index);
@@ -128,7 +141,7 @@ async fn the_transcription_engine_finds_the_words_of_both_recordings() {
 #[tokio::test]
 async fn the_batch_engine_hands_in_its_keywords_and_exits() {
     let home = tempfile::tempdir().unwrap();
-    let run = setup(EngineMode::Batch).run(process(python(), vec![example("batch/engine.py")], home.path().into())).await;
+    let run = run(&setup(EngineMode::Batch), python(), vec![example("batch/engine.py")], home.path()).await;
     assert_eq!(run.record.exit, Exit::Exited { code: 0 }, "{:?}", run.task);
     assert_eq!(run.task.statuses, ["running", "complete"]);
     assert_eq!(run.outputs.iter().map(|output| output.via.as_str()).collect::<Vec<_>>(), ["uploadEngineResult", "updateTask"]);
@@ -140,7 +153,7 @@ async fn the_batch_engine_says_so_when_it_fails() {
     let home = tempfile::tempdir().unwrap();
     let mut setup = setup(EngineMode::Batch);
     setup.samples = samples::for_capability(Some(Capability::Transcription), &["audio/wav".into()]);
-    let run = setup.run(process(python(), vec![example("batch/engine.py")], home.path().into())).await;
+    let run = run(&setup, python(), vec![example("batch/engine.py")], home.path()).await;
     assert_eq!((run.record.exit, run.task.statuses), (Exit::Exited { code: 1 }, vec!["running".to_owned(), "failed".to_owned()]));
     assert_eq!(
         (run.task.failure_reason.as_deref(), run.task.failure_message.as_deref()),

@@ -95,10 +95,10 @@ async fn ready_500_gives_up() {
 async fn never_ready_says_what_was_heard_last() {
     let (fake, address) = engine(|_, stream, _| answer(stream, "503 Service Unavailable", "text/plain", b""));
     let mut setup = Setup::webhook(address);
-    setup.pace.ready_limit = Duration::from_millis(40);
+    setup.pace.ready_limit = Duration::from_millis(150);
     let run = setup.run(fake).await;
     let Some(Ready::NotInTime { waited_ms, last }) = run.ready else { panic!("{:?}", run.ready) };
-    assert!(waited_ms >= 40 && last == "503 Service Unavailable", "{waited_ms} {last}");
+    assert!(waited_ms >= 150 && last == "503 Service Unavailable", "{waited_ms} {last}");
     assert_eq!(run.ran_out_in, None);
 }
 
@@ -109,7 +109,7 @@ async fn an_engine_that_listens_nowhere_is_not_ready() {
     drop(listener);
     let (fake, _) = engine(|_, _, _| ());
     let mut setup = Setup::webhook(address);
-    setup.limits.wall_ms = 60;
+    setup.limits.wall_ms = 300;
     let run = setup.run(fake).await;
     let Some(Ready::NotInTime { last, .. }) = run.ready else { panic!("{:?}", run.ready) };
     assert_eq!(last, format!("nothing listens on {address}"));
@@ -274,7 +274,9 @@ async fn a_process_that_ends_during_a_call_ends_the_talk() {
         switch.exit(139);
         stream.shutdown(Shutdown::Both).unwrap();
     });
-    let run = Setup::webhook(address).run(fake).await;
+    let mut setup = Setup::webhook(address);
+    setup.pace.last_words = Duration::from_secs(10);
+    let run = setup.run(fake).await;
     assert_eq!(run.exchanges.len(), 1);
     assert!(run.exchanges[0].process_ended && run.exchanges[0].error.is_some());
     assert_eq!(run.record.exit, Exit::Exited { code: 139 });
@@ -285,7 +287,7 @@ async fn an_engine_that_never_answers_uses_up_the_time_of_the_run() {
     let (held, holds) = mpsc::channel();
     let (fake, address) = ready_engine(move |_, stream, _| held.send(stream.try_clone().unwrap()).unwrap());
     let mut setup = Setup::webhook(address);
-    setup.limits.wall_ms = 150;
+    setup.limits.wall_ms = 600;
     let run = setup.run(fake).await;
     assert_eq!((run.exchanges.len(), run.ran_out_in), (1, Some(Phase::Process)));
     assert!(run.exchanges[0].error.as_deref() == Some("no complete answer in time"), "{:?}", run.exchanges[0].error);
@@ -380,7 +382,7 @@ async fn silence_and_the_end_of_time_and_of_the_process_end_the_waiting() {
     let (fake, address) = estimating(|_| ());
     setup.command = command(address);
     setup.pace.silence = Duration::from_secs(60);
-    setup.limits.wall_ms = 250;
+    setup.limits.wall_ms = 600;
     let run = setup.run(fake).await;
     assert!(matches!(run.exchanges[0].later, Some(Later::OutOfTime { .. })), "{:?}", run.exchanges[0].later);
     assert_eq!(run.ran_out_in, Some(Phase::Later));

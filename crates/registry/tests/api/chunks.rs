@@ -40,7 +40,8 @@ async fn a_put_out_of_order_is_refused_and_the_upload_goes_on() {
 async fn a_chunk_has_the_size_it_says() {
     let house = House::new().await;
     let location = house.start("1/a").await;
-    let message = house.send("PATCH", &location, &[("content-range", "0-9"), ("content-length", "3")], "hel").await.refused(400, "SIZE_INVALID");
+    let message =
+        house.send("PATCH", &location, &[("content-range", "0-9"), ("content-length", "3")], "hel").await.refused(400, "SIZE_INVALID");
     assert!(message.contains("10 bytes") && message.contains('3'), "{message}");
     house.send("PATCH", &location, &[("content-range", "nonsense")], "hel").await.refused(400, "BLOB_UPLOAD_INVALID");
     let short = house.send("PATCH", &location, &[("content-range", "0-3")], "hel").await;
@@ -101,7 +102,9 @@ async fn of_two_writers_one_wins() {
         feed.send(Ok(Bytes::from_static(b"hel"))).await.unwrap();
         feed.send(Ok(Bytes::from_static(b"lo"))).await.unwrap();
         feed.reserve().await.unwrap();
-        for (method, path) in [("PATCH", location.clone()), ("PUT", format!("{location}?digest={}", Digest::of(b"x"))), ("DELETE", location.clone())] {
+        for (method, path) in
+            [("PATCH", location.clone()), ("PUT", format!("{location}?digest={}", Digest::of(b"x"))), ("DELETE", location.clone())]
+        {
             let message = house.send(method, &path, &[], "x").await.refused(409, "BLOB_UPLOAD_INVALID");
             assert!(message.contains("another request"), "{message}");
         }

@@ -27,7 +27,10 @@ fn layout(dir: &Path, layer: &[u8]) -> Digest {
     };
     fs::create_dir_all(dir.join("blobs/sha256")).unwrap();
     let layer_digest = put(layer);
-    let config = serde_json::to_vec(&json!({ "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [layer_digest] }, "config": {} })).unwrap();
+    let config = serde_json::to_vec(
+        &json!({ "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [layer_digest] }, "config": {} }),
+    )
+    .unwrap();
     let mut manifest = image(&put(&config), &layer_digest);
     manifest["config"]["size"] = json!(config.len());
     manifest["layers"][0]["size"] = json!(layer.len());
@@ -66,7 +69,19 @@ async fn skopeo_pushes_pulls_and_lists() {
 
     // To another repository of the same registry: blobs are mounted, not sent.
     let second = reference(address, "1/team/again:v2");
-    succeeded(skopeo(&["copy", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false", "--src-creds=ann:secret", "--dest-creds=ann:secret", &target, &second]).await);
+    succeeded(
+        skopeo(&[
+            "copy",
+            "--preserve-digests",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            "--src-creds=ann:secret",
+            "--dest-creds=ann:secret",
+            &target,
+            &second,
+        ])
+        .await,
+    );
     let listed = skopeo(&["list-tags", "--tls-verify=false", "--creds=ann:secret", &reference(address, "1/team/again")]).await;
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed["Tags"], json!(["v2"]));
@@ -85,7 +100,8 @@ async fn skopeo_shows_our_sentences() {
         ("ann:secret", "7/words:v1", "organization 7 is not yours; push to 1/words"),
         ("ann:secret", "words:v1", "must start with the number of your organization"),
     ] {
-        let refused = skopeo(&["copy", "--dest-tls-verify=false", &format!("--dest-creds={credentials}"), &from, &reference(address, name)]).await;
+        let refused =
+            skopeo(&["copy", "--dest-tls-verify=false", &format!("--dest-creds={credentials}"), &from, &reference(address, name)]).await;
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && said.contains(says), "{name}: {said}");
     }

@@ -47,7 +47,12 @@ async fn expect_100_continue() {
     let answer = read_to(&mut stream, "\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 201 Created"), "{answer}");
 
-    let refused = talk(address, head("POST", "/v2/7/a/blobs/uploads/?digest=x", "expect: 100-continue\r\ncontent-length: 5\r\n").as_bytes(), "errors").await;
+    let refused = talk(
+        address,
+        head("POST", "/v2/7/a/blobs/uploads/?digest=x", "expect: 100-continue\r\ncontent-length: 5\r\n").as_bytes(),
+        "errors",
+    )
+    .await;
     assert!(refused.starts_with("HTTP/1.1 403 Forbidden"), "the body is not asked for: {refused}");
 }
 
@@ -57,7 +62,12 @@ async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let address = house.serve().await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let size = 4 << 20;
-    stream.write_all(head("PATCH", &format!("/v2/1/a/blobs/uploads/{}", uuid::Uuid::nil()), &format!("content-length: {size}\r\n")).as_bytes()).await.unwrap();
+    stream
+        .write_all(
+            head("PATCH", &format!("/v2/1/a/blobs/uploads/{}", uuid::Uuid::nil()), &format!("content-length: {size}\r\n")).as_bytes(),
+        )
+        .await
+        .unwrap();
     stream.write_all(&vec![0; size]).await.unwrap();
     let answer = read_to(&mut stream, "BLOB_UPLOAD_UNKNOWN").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
@@ -99,14 +109,21 @@ async fn a_client_that_stops_sending_is_not_waited_for() {
     let location = house.start("1/a").await;
     let answer = talk(address, format!("{}hel", head("PATCH", &location, "content-length: 5\r\n")).as_bytes(), "BLOB_UPLOAD_INVALID").await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("range: 0-2"), "{answer}");
-    let answer = talk(address, format!("{}{{", head("PUT", "/v2/1/a/manifests/v1", "content-length: 5\r\n")).as_bytes(), "MANIFEST_INVALID").await;
+    let answer =
+        talk(address, format!("{}{{", head("PUT", "/v2/1/a/manifests/v1", "content-length: 5\r\n")).as_bytes(), "MANIFEST_INVALID").await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn methods_and_addresses_the_api_does_not_have() {
     let house = House::new().await;
-    for (method, path) in [("POST", "/v2/1/a/manifests/v1"), ("PUT", "/v2/1/a/tags/list"), ("GET", "/v2/1/a/blobs/uploads/"), ("DELETE", "/v2/1/a/blobs/x"), ("POST", "/v2/")] {
+    for (method, path) in [
+        ("POST", "/v2/1/a/manifests/v1"),
+        ("PUT", "/v2/1/a/tags/list"),
+        ("GET", "/v2/1/a/blobs/uploads/"),
+        ("DELETE", "/v2/1/a/blobs/x"),
+        ("POST", "/v2/"),
+    ] {
         let refused = house.send(method, path, &[], "").await;
         refused.refused(405, "UNSUPPORTED");
         assert_ne!(refused.header("allow"), "", "{method} {path}");

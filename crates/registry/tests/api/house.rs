@@ -11,14 +11,13 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{RawQuery, Request},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
-    Extension,
 };
 use http_body_util::BodyExt;
 use model::{digest::Digest, id::OrganizationId};
@@ -248,7 +247,9 @@ async fn authenticate(mut request: Request, next: Next) -> Response {
 async fn token(Extension(caller): Extension<Caller>, RawQuery(query): RawQuery) -> Response {
     let access = match caller {
         Caller::Known(access) => access,
-        Caller::Refused(sentence) => return Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, sentence, Value::Null).into_response(),
+        Caller::Refused(sentence) => {
+            return Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, sentence, Value::Null).into_response();
+        }
         Caller::Anonymous => panic!("asked for a token without credentials"),
     };
     let query = query.unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The registry as its clients see it: over HTTP, on a real database and a real folder.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 mod chunks;
 mod clients;
 mod hostile;

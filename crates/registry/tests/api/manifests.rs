@@ -36,7 +36,10 @@ async fn a_push_by_tag_is_told_and_a_push_by_digest_is_not() {
     let told = pushes::unhandled(&house.db, 10).await.unwrap();
     assert_eq!(told.len(), 1);
     let push = &told[0];
-    assert_eq!((push.repository.as_str(), push.tag.as_str(), &push.digest, push.account.as_str()), ("1/a", "v1", &digest, "ann@example.com"));
+    assert_eq!(
+        (push.repository.as_str(), push.tag.as_str(), &push.digest, push.account.as_str()),
+        ("1/a", "v1", &digest, "ann@example.com")
+    );
 
     let bytes = house.get("/v2/1/a/manifests/v1").await.body;
     house.send("PUT", &format!("/v2/1/a/manifests/{digest}"), &[("content-type", OCI_IMAGE)], bytes.clone()).await.ok(201);

@@ -25,7 +25,9 @@ async fn parts_of_a_blob() {
     let house = House::new().await;
     let digest = house.blob("1/a", b"0123456789").await;
     let path = format!("/v2/1/a/blobs/{digest}");
-    for (range, content_range, body) in [("bytes=2-4", "bytes 2-4/10", "234"), ("bytes=7-", "bytes 7-9/10", "789"), ("bytes=-1", "bytes 9-9/10", "9")] {
+    for (range, content_range, body) in
+        [("bytes=2-4", "bytes 2-4/10", "234"), ("bytes=7-", "bytes 7-9/10", "789"), ("bytes=-1", "bytes 9-9/10", "9")]
+    {
         let part = house.send("GET", &path, &[("range", range)], Body::empty()).await.ok(206);
         assert_eq!((part.header("content-range"), part.body.as_slice()), (content_range, body.as_bytes()));
         assert_eq!(part.header("content-length"), body.len().to_string());

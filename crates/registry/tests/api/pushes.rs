@@ -36,7 +36,10 @@ async fn the_last_bytes_may_come_with_the_put() {
     house.send("PATCH", &location, &[], "hel").await.ok(202);
     let digest = Digest::of(b"hello");
     // Clients escape the colon or not.
-    house.send("PUT", &format!("{location}?digest={}", digest.to_string().replace(':', "%3A")), &[("content-range", "3-4")], "lo").await.ok(201);
+    house
+        .send("PUT", &format!("{location}?digest={}", digest.to_string().replace(':', "%3A")), &[("content-range", "3-4")], "lo")
+        .await
+        .ok(201);
     assert_eq!(house.get(&format!("/v2/1/a/blobs/{digest}")).await.body, b"hello");
 }
 
@@ -54,7 +57,8 @@ async fn one_request_is_enough() {
 async fn a_digest_named_at_the_start_without_bytes_only_starts() {
     let house = House::new().await;
     let digest = Digest::of(b"hello");
-    let started = house.send("POST", &format!("/v2/1/a/blobs/uploads/?digest={digest}"), &[("content-length", "0")], Body::empty()).await.ok(202);
+    let started =
+        house.send("POST", &format!("/v2/1/a/blobs/uploads/?digest={digest}"), &[("content-length", "0")], Body::empty()).await.ok(202);
     let location = started.header("location").to_owned();
     house.send("PUT", &format!("{location}?digest={digest}"), &[], "hello").await.ok(201);
 }
@@ -119,7 +123,10 @@ async fn a_blob_is_mounted_where_the_caller_may_read_it() {
     // Bob may not read organization 1: he is told to upload, as if it were not there.
     let path = format!("/v2/2/c/blobs/uploads/?mount={digest}&from=1/a");
     house.ask(Caller::Known(bob()), request("POST", &path, &[], Body::empty())).await.ok(202);
-    house.ask(Caller::Known(bob()), request("GET", &format!("/v2/2/c/blobs/{digest}"), &[], Body::empty())).await.refused(404, "BLOB_UNKNOWN");
+    house
+        .ask(Caller::Known(bob()), request("GET", &format!("/v2/2/c/blobs/{digest}"), &[], Body::empty()))
+        .await
+        .refused(404, "BLOB_UNKNOWN");
     house.send("POST", "/v2/1/b/blobs/uploads/?mount=nonsense&from=1/a", &[], Body::empty()).await.refused(400, "DIGEST_INVALID");
 }
 

@@ -81,7 +81,9 @@ async fn a_foreign_organization_is_named_with_the_right_one() {
         assert!(message.starts_with("organization ") && message.ends_with("is not yours; push to 1/my-engine"), "{message}");
     }
     // The same with a token: another one would not help, so it is no 401.
-    let refused = house.ask(with_token("repository:7/my-engine:pull,push"), request("POST", "/v2/7/my-engine/blobs/uploads/", &[], Body::empty())).await;
+    let refused = house
+        .ask(with_token("repository:7/my-engine:pull,push"), request("POST", "/v2/7/my-engine/blobs/uploads/", &[], Body::empty()))
+        .await;
     refused.refused(403, "DENIED");
     // Ann may read in 3, not push.
     let message = house.send("PUT", "/v2/3/b/manifests/v1", &[("content-type", OCI_IMAGE)], "{}").await.refused(403, "DENIED");

@@ -14,6 +14,9 @@ use super::{
 /// Quoted lines shown of one finding; the report has them all.
 const QUOTES: usize = 12;
 
+/// Allowed values shown.
+const ALLOWED: usize = 30;
+
 /// Longest quoted line shown, characters.
 const QUOTE_CHARS: usize = 1_000;
 
@@ -64,6 +67,12 @@ pub struct FindingView {
     pub title: String,
     /// File, line, request, field, sample.
     pub places: Vec<String>,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
+    /// What would be allowed, and how many more there are.
+    pub allowed: Vec<String>,
+    /// `12 more in the report`.
+    pub more_allowed: Option<String>,
     /// Quoted lines.
     pub evidence: Vec<String>,
     /// How many more there are.
@@ -78,27 +87,45 @@ pub struct FindingView {
 
 impl FindingView {
     fn new(finding: &Finding) -> Self {
-        let named = |word: &str, text: &Option<String>| text.as_ref().map(|text| format!("{word} {}", plain(text)));
-        let place = finding.place.as_deref().map(plain);
-        // A field or sample that the place already names is not said twice.
-        let is_new = |extra: &String| place.as_ref().is_none_or(|place| !extra.split_once(' ').is_some_and(|(_, value)| place.contains(value)));
-        let extras = [named("field", &finding.field), named("sample", &finding.sample)].into_iter().flatten().filter(is_new);
-        let places = place.iter().cloned().chain(extras).collect();
         let quotes: Vec<String> = finding.evidence.iter().cloned().chain(finding.validation_errors.iter().filter_map(validation)).collect();
         let shown = quotes.iter().take(QUOTES).map(|quote| shorten(&plain(quote))).collect();
-        let hidden = quotes.len().saturating_sub(QUOTES);
         Self {
             code: finding.code.clone(),
             badge: badge::of_severity(finding.severity),
             title: plain(&finding.title),
-            places,
+            places: places(finding),
+            suggestion: finding.suggestion.as_deref().map(plain),
+            allowed: finding.allowed.iter().take(ALLOWED).map(|value| shorten(&plain(value))).collect(),
+            more_allowed: more(finding.allowed.len(), ALLOWED),
             evidence: shown,
-            more_evidence: (hidden > 0).then(|| format!("{hidden} more in the report")),
+            more_evidence: more(quotes.len(), QUOTES),
             why: finding.why.clone(),
             fix: finding.fix.clone(),
             docs: finding.docs(),
         }
     }
+}
+
+fn more(all: usize, shown: usize) -> Option<String> {
+    (all > shown).then(|| format!("{} more in the report", all - shown))
+}
+
+/// Everything that finds the place again, each once.
+fn places(finding: &Finding) -> Vec<String> {
+    let mut places: Vec<String> = finding.place.iter().map(|place| plain(place)).collect();
+    let said = |places: &[String], value: &str| places.iter().any(|place| place.contains(value));
+    if let Some(at) = &finding.position {
+        let (file, line) = (plain(&at.file), at.line.to_string());
+        if !(said(&places, &file) && said(&places, &line)) {
+            places.push(format!("{file}:{line}:{}", at.column));
+        }
+    }
+    for (word, value) in [("field", &finding.field), ("sample", &finding.sample)] {
+        if let Some(value) = value.as_deref().map(plain).filter(|value| !said(&places, value)) {
+            places.push(format!("{word} {value}"));
+        }
+    }
+    places
 }
 
 /// `.object[3] should have required property 'label'`.
@@ -135,7 +162,7 @@ pub fn groups(report: &Report) -> Vec<CheckFindings> {
 
 #[cfg(test)]
 pub mod tests {
-    use model::finding::Severity;
+    use model::finding::{Position, Severity};
 
     use super::*;
 
@@ -161,6 +188,17 @@ pub mod tests {
         assert_eq!(view.places, ["answer of /process, sample keyword-1", "field outputFormats"]);
         assert_eq!(view.evidence, ["{\"object\":[{\"type\":\"keyword\"}]}", ".object[3] should have required property 'label'"]);
         assert_eq!((view.docs.as_str(), view.more_evidence), ("/docs/checks/output", None));
+        assert_eq!((view.allowed.len(), view.more_allowed), (0, None));
+    }
+
+    #[test]
+    fn a_position_is_added_unless_the_place_says_it() {
+        let mut finding = full();
+        (finding.field, finding.sample) = (None, None);
+        finding.position = Some(Position { file: "/var/manifest.json".into(), line: 12, column: 3, pointer: "/category".into() });
+        assert_eq!(places(&finding)[1], "/var/manifest.json:12:3");
+        finding.place = Some("/var/manifest.json, line 12, column 3".into());
+        assert_eq!(places(&finding), ["/var/manifest.json, line 12, column 3"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl LoginPage {
     pub fn new(email: &str, next: &str, problem: Option<String>) -> Self {
         // Nobody's e-mail is longer, and the page must not grow with what a stranger sends.
         let email = email.chars().take(320).collect();
-        Self { shell: Shell::new("Log in", Section::Elsewhere, Account::Unasked), email, next: next.to_owned(), problem }
+        Self { shell: Shell::new("Log in", Section::Elsewhere, Account::Stranger), email, next: next.to_owned(), problem }
     }
 }
 

@@ -69,8 +69,13 @@ impl Shell {
         }
     }
 
-    /// Whether to offer the way in.
-    pub fn offers_login(&self) -> bool {
+    /// Whether whoever looks is known not to be logged in.
+    pub fn is_stranger(&self) -> bool {
         self.account == Account::Stranger
+    }
+
+    /// Whether to offer the way in; the way in itself does not.
+    pub fn offers_login(&self) -> bool {
+        self.is_stranger() && self.section != Section::Elsewhere
     }
 }

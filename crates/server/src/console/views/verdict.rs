@@ -145,7 +145,7 @@ mod tests {
         for status in BuildStatus::ALL {
             for report in [None, Some(report(Verdict::Invalid))] {
                 let said = sentence(status, report.as_ref(), &[]);
-                assert!(said.ends_with('.') && said.len() > 15, "{status}: {said}");
+                assert!(said.ends_with('.') && said.len() > 10, "{status}: {said}");
             }
         }
     }
