@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::run::{Exchange, Later, Phase, Ready};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     Sample,
@@ -19,6 +19,8 @@ use crate::{
 const EXCERPT: usize = 2_000;
 /// How often one sample is sent again because the engine asks for it.
 const MAX_POLLS: usize = 20;
+/// Largest answer that is taken as a request to be called again, bytes.
+const MAX_POLL_ANSWER: usize = 1 << 20;
 
 /// What came of talking to a webhook engine.
 pub(crate) struct Talk {
@@ -109,9 +111,7 @@ async fn send(run: &mut Run<'_>, hook: &Hook, index: usize, sample: &Sample, exc
                 return late;
             }
             Taken::Poll { wait, more } => {
-                if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
-                    payload.extend(more);
-                }
+                payload = run.desk.payload_with(&task, more);
                 let wait = run.deadline.at_most(wait.min(run.pace.poll));
                 if run.ended.within(wait).await {
                     return None;
@@ -209,6 +209,9 @@ fn form(run: &Run<'_>, input: Input<'_>) -> (String, bytes::Bytes) {
         ("chunk-metadata-endoffsetms", sample.end_ms.to_string()),
         ("internalJobId", task.job_id.clone()),
         ("internalTaskId", task.id.clone()),
+        // The sandbox makes sure that every image has it and that everybody may write there.
+        ("taskTmpDir", "/tmp".to_owned()),
+        ("engineDir", "/tmp".to_owned()),
     ];
     for (name, value) in fields {
         form.text(name, &value);
@@ -272,14 +275,14 @@ enum Taken {
     /// It promised a result for later.
     Later(Later),
     /// It asks to be called again, with more in the payload.
-    Poll { wait: Duration, more: Value },
+    Poll { wait: Duration, more: Map<String, Value> },
 }
 
 /// Keeps a 200's body as a result, or does what it asks for.
 async fn take_answer(run: &mut Run<'_>, task: &Task, answer: Answer) -> Taken {
     let json = is_json(answer.content_type.as_deref(), &answer.body).then(|| serde_json::from_slice::<Value>(&answer.body).ok()).flatten();
     if answer.broken.is_none() {
-        if let Some(poll) = json.as_ref().and_then(|json| polls(json, run.desk.now())) {
+        if let Some(poll) = json.as_ref().filter(|_| answer.body.len() <= MAX_POLL_ANSWER).and_then(|json| polls(json, run.desk.now())) {
             return poll;
         }
         if promises_more(run.streaming, json.as_ref(), &answer.body) {
@@ -304,7 +307,7 @@ fn polls(json: &Value, now: jiff::Timestamp) -> Option<Taken> {
     }
     let next: Option<jiff::Timestamp> = json.get("nextPollTimeUTC").and_then(Value::as_str).and_then(|text| text.parse().ok());
     let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()).unwrap_or_default();
-    Some(Taken::Poll { wait, more: json.get("taskPayload").cloned().unwrap_or_default() })
+    Some(Taken::Poll { wait, more: json.get("taskPayload").and_then(Value::as_object).cloned().unwrap_or_default() })
 }
 
 fn is_json(content_type: Option<&str>, body: &[u8]) -> bool {

@@ -49,9 +49,11 @@ impl Archive {
         let mut magic = [0; 6];
         let length = read_block(&file, 0, &mut magic).map_err(failed("read"))?;
         refuse_compressed(path, &magic[..length])?;
-        let members = index(&file, metadata.len())
-            .map_err(failed("read"))?
-            .map_err(|reason| Error::Layout { path: path.to_owned(), expected, reason })?;
+        let members = index(&file, metadata.len()).map_err(failed("read"))?.map_err(|reason| Error::Layout {
+            path: path.to_owned(),
+            expected,
+            reason,
+        })?;
         Ok(Self { file: Arc::new(file), path: path.to_owned(), members })
     }
 

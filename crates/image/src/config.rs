@@ -173,7 +173,6 @@ pub fn inspect(config: &ImageConfig, image: &ImageRef, tags: &[String], size: u6
     let mut value = json!({
         "Id": image.config.digest,
         "RepoTags": tags,
-        "Digest": image.manifest_digest,
         "Created": config.created,
         "Config": {
             "User": config.user,
@@ -281,7 +280,8 @@ mod tests {
     #[test]
     fn inspects_in_the_words_of_docker_without_secrets() {
         let config = parse(DOCKER).unwrap();
-        let descriptor = Descriptor { media_type: String::new(), digest: Digest::of(b"c"), size: 1, platform: None, annotations: BTreeMap::new() };
+        let descriptor =
+            Descriptor { media_type: String::new(), digest: Digest::of(b"c"), size: 1, platform: None, annotations: BTreeMap::new() };
         let image = ImageRef {
             manifest_digest: Digest::of(b"m"),
             top_digest: Digest::of(b"t"),

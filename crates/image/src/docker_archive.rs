@@ -92,7 +92,8 @@ fn choose<'a>(items: &'a [Item], tag: Option<&str>) -> Option<&'a Item> {
 
 /// A reference as people write it: docker's defaults left out in front, `latest` added behind.
 fn familiar(reference: &str) -> String {
-    let short = ["docker.io/library/", "docker.io/", "localhost/"].iter().find_map(|prefix| reference.strip_prefix(prefix)).unwrap_or(reference);
+    let short =
+        ["docker.io/library/", "docker.io/", "localhost/"].iter().find_map(|prefix| reference.strip_prefix(prefix)).unwrap_or(reference);
     let tagged = short.rsplit('/').next().is_some_and(|last| last.contains(':'));
     if tagged { short.to_owned() } else { format!("{short}:latest") }
 }

@@ -159,7 +159,7 @@ pub enum ImageProblem {
     /// A manifest, index or config is larger than the cap.
     #[error("{what} {digest} has {size} bytes, more than the limit of {limit}")]
     TooLarge {
-        /// `manifest` or `config`.
+        /// `manifest`, `config` or `blob`.
         what: String,
         /// Which.
         digest: Digest,
@@ -240,10 +240,13 @@ pub enum InspectError {
 }
 
 impl InspectError {
-    /// Tells a blob that is not there (the image's fault) from one that could not be read.
+    /// Tells a blob that is not there or too large (the image's fault) from one that could not be read.
     pub(crate) fn from_source(error: Error) -> Self {
         match error {
             Error::BlobMissing { digest, .. } => Self::Image(ImageProblem::BlobMissing { digest }),
+            Error::BlobTooLarge { digest, size, limit } => {
+                Self::Image(ImageProblem::TooLarge { what: "blob".to_owned(), digest, size, limit })
+            }
             other => Self::Read(other),
         }
     }
@@ -254,19 +257,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_blob_is_the_images_fault() {
+    fn a_missing_or_huge_blob_is_the_images_fault() {
         let digest = Digest::of(b"");
         let error = InspectError::from_source(Error::BlobMissing { digest: digest.clone(), place: "x".into() });
         assert!(matches!(error, InspectError::Image(ImageProblem::BlobMissing { .. })));
-        let error = InspectError::from_source(Error::BlobTooLarge { digest, size: 2, limit: 1 });
-        assert!(matches!(error, InspectError::Read(Error::BlobTooLarge { .. })));
+        let error = InspectError::from_source(Error::BlobTooLarge { digest: digest.clone(), size: 2, limit: 1 });
+        assert!(matches!(error, InspectError::Image(ImageProblem::TooLarge { size: 2, limit: 1, .. })));
+        let error = InspectError::from_source(Error::Blob { digest, source: io::ErrorKind::PermissionDenied.into() });
+        assert!(matches!(error, InspectError::Read(Error::Blob { .. })));
     }
 
     #[test]
     fn a_wrong_platform_is_named() {
         let found = vec![Platform::new("windows", "amd64"), Platform::new("linux", "arm64")];
         let problem = ImageProblem::Platform { wanted: Platform::new("linux", "amd64"), found };
-        assert_eq!(problem.to_string(), "the image is for windows/amd64, linux/arm64, this gate runs linux/amd64; build it with --platform linux/amd64");
+        assert_eq!(
+            problem.to_string(),
+            "the image is for windows/amd64, linux/arm64, this gate runs linux/amd64; build it with --platform linux/amd64"
+        );
     }
 
     #[test]

@@ -274,7 +274,9 @@ pub enum LayerProblem {
         path: String,
     },
     /// A member lies behind a symbolic link of the same layer. Unpackers disagree what that means; here the link becomes a directory.
-    #[error("{path:?} lies behind the symbolic link {link:?} of the same layer, which container runtimes treat differently; add files by their real path")]
+    #[error(
+        "{path:?} lies behind the symbolic link {link:?} of the same layer, which container runtimes treat differently; add files by their real path"
+    )]
     BehindSymlink {
         /// The member.
         path: String,

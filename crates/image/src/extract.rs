@@ -129,7 +129,8 @@ impl Visitor for Extractor {
 impl Extractor {
     /// Writes into `directory`, which must be empty and nobody else's.
     pub fn new(directory: &Path, digest: &Digest, caps: &Caps) -> Result<Self, Error> {
-        let root = Beneath::open(directory).map_err(|errno| Error::File { action: "open", path: directory.to_owned(), source: errno.into() })?;
+        let root =
+            Beneath::open(directory).map_err(|errno| Error::File { action: "open", path: directory.to_owned(), source: errno.into() })?;
         let directories = BTreeMap::from([(Vec::new(), Directory { attributes: IMPLIED, opaque: false })]);
         let is_root = rustix::process::geteuid().is_root();
         Ok(Self { root, digest: digest.clone(), caps: caps.clone(), is_root, parent: None, directories, current: None, failed: None })
@@ -250,7 +251,9 @@ impl Extractor {
                 .range::<[u8], _>((Bound::Included(&inside[..]), Bound::Excluded(&behind[..])))
                 .map(|(path, _)| path.clone())
                 .collect();
-            gone.iter().for_each(|path| drop(self.directories.remove(path)));
+            for path in gone {
+                self.directories.remove(&path);
+            }
         }
         Ok(())
     }
@@ -276,9 +279,11 @@ impl Extractor {
             return Err(missing());
         }
         // The target may have been inside a directory that had to go for the link.
-        self.in_place(parent, name, full, || rustix::fs::linkat(&from, target_name, parent, name, AtFlags::empty())).map_err(|failure| match failure {
-            Failure::System(error) if error.kind() == io::ErrorKind::NotFound => missing(),
-            other => other,
+        self.in_place(parent, name, full, || rustix::fs::linkat(&from, target_name, parent, name, AtFlags::empty())).map_err(|failure| {
+            match failure {
+                Failure::System(error) if error.kind() == io::ErrorKind::NotFound => missing(),
+                other => other,
+            }
         })
     }
 

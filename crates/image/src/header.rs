@@ -165,7 +165,9 @@ mod tests {
 
     #[test]
     fn octal_fields_in_all_their_spellings() {
-        for (field, value) in [(&b"0000644\0"[..], 0o644), (b"   644 \0", 0o644), (b"77777777", 0o77777777), (b"\0\0\0\0", 0), (b"12 \0", 10)] {
+        for (field, value) in
+            [(&b"0000644\0"[..], 0o644), (b"   644 \0", 0o644), (b"77777777", 0o77777777), (b"\0\0\0\0", 0), (b"12 \0", 10)]
+        {
             assert_eq!(number(field), Some(value), "{field:?}");
         }
         for field in [&b"00x0644\0"[..], b"8\0", b"-1\0", b"6 4\0"] {
@@ -184,7 +186,8 @@ mod tests {
     fn a_signed_checksum_counts_too() {
         let mut signed = block("a", |_| ());
         signed[1] = 0xe9;
-        let sum: i64 = signed.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { 32 } else { i64::from(b.cast_signed()) }).sum();
+        let sum: i64 =
+            signed.iter().enumerate().map(|(at, &b)| if (148..156).contains(&at) { 32 } else { i64::from(b.cast_signed()) }).sum();
         signed[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         assert_eq!(parse(&signed).unwrap().name, b"a\xe9");
     }

@@ -26,6 +26,8 @@ pub(crate) struct Inflate {
     output: Vec<u8>,
     compression: Compression,
     state: State,
+    /// A decoder between two frames: making one costs far more than an empty frame.
+    spare: Option<Box<Decoder<'static>>>,
     streams: u64,
     trailing: u64,
     failed: Option<LayerProblem>,
@@ -87,6 +89,7 @@ impl Inflate {
             output: Vec::new(),
             compression: Compression::None,
             state: State::Start,
+            spare: None,
             streams: 0,
             trailing: 0,
             failed: None,
@@ -221,8 +224,8 @@ impl Inflate {
         self.state = match self.compression {
             Compression::None => State::Plain,
             Compression::Gzip => State::Gzip(Box::new(Decompress::new_gzip(15))),
-            Compression::Zstd => match Decoder::new() {
-                Ok(decoder) => State::Zstd(Box::new(decoder)),
+            Compression::Zstd => match self.spare.take().map_or_else(|| Decoder::new().map(Box::new), Ok) {
+                Ok(decoder) => State::Zstd(decoder),
                 Err(_) => return self.corrupt(0),
             },
         };
@@ -276,7 +279,11 @@ impl Inflate {
         let stuck = step.taken == 0 && step.made == 0 && left > 0;
         match problem {
             Some(problem) => self.stop(problem),
-            None if step.ended => self.state = State::Between(Vec::new()),
+            None if step.ended => {
+                if let State::Zstd(decoder) = std::mem::replace(&mut self.state, State::Between(Vec::new())) {
+                    self.spare = Some(decoder);
+                }
+            }
             None if step.damaged || stuck => self.corrupt(left),
             None => return step.made == BLOCK,
         }

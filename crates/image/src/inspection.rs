@@ -132,7 +132,8 @@ fn wrong_size(descriptor: &Descriptor, actual: u64) -> InspectError {
 }
 
 impl Inspection {
-    /// Reads a file as a process in the container would find it. `cap` is in bytes. The blob was checked when it was inspected, and is not again.
+    /// Reads a file as a process in the container would find it. `cap` is in bytes. The blob was checked when it was inspected, and is not
+    /// checked again.
     pub fn read_file(&self, source: &dyn BlobSource, path: &str, cap: u64) -> Result<FileContent, ReadFileError> {
         read_file::read(self, source, path, cap)
     }
@@ -150,7 +151,8 @@ impl Inspection {
     /// The layers to lay over each other for a container, bottom to top: all of them, unless one empties the whole root. An overlay file
     /// system does not look for an opaque mark on its root, so what lies below must not be mounted at all.
     pub fn visible_layers(&self) -> &[Arc<LayerEvidence>] {
-        let empties = |layer: &Arc<LayerEvidence>| layer.entries.iter().any(|entry| entry.kind == EntryKind::OpaqueDir && entry.path.is_empty());
+        let empties =
+            |layer: &Arc<LayerEvidence>| layer.entries.iter().any(|entry| entry.kind == EntryKind::OpaqueDir && entry.path.is_empty());
         let first = self.layers.iter().rposition(empties).unwrap_or(0);
         &self.layers[first..]
     }

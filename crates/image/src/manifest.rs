@@ -153,7 +153,8 @@ impl Search<'_> {
         }
         let fits = |descriptor: &&Descriptor| descriptor.platform.as_ref().is_some_and(|platform| platform.runs_on(self.platform));
         // A variant may ask for a processor newer than the host's, so an image without one comes first.
-        let plain = images.iter().filter(fits).find(|descriptor| descriptor.platform.as_ref().is_some_and(|platform| platform.variant.is_none()));
+        let plain =
+            images.iter().filter(fits).find(|descriptor| descriptor.platform.as_ref().is_some_and(|platform| platform.variant.is_none()));
         if let Some(chosen) = plain.or_else(|| images.iter().find(fits)) {
             return self.follow(chosen, depth);
         }
@@ -257,8 +258,8 @@ fn is_attestation(descriptor: &Descriptor) -> bool {
 
 /// Whether a media type is that of a file system layer, however compressed. An absent one is decided by the bytes.
 fn is_layer(media_type: &str) -> bool {
-    let known = |base: &&str| media_type.strip_prefix(*base).is_some_and(|rest| matches!(rest, "" | ".gzip" | ".zstd" | "+gzip" | "+zstd"));
-    media_type.is_empty() || LAYERS.iter().any(|base| known(&base))
+    let known = |base: &str| media_type.strip_prefix(base).is_some_and(|rest| matches!(rest, "" | ".gzip" | ".zstd" | "+gzip" | "+zstd"));
+    media_type.is_empty() || LAYERS.iter().any(|base| known(base))
 }
 
 #[cfg(test)]

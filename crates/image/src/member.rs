@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn refuses_paths_that_leave_the_image() {
-        for (path, flag, link) in [("../x", b'0', ""), ("a/.wh...", b'0', ""), (".wh.", b'0', ""), ("x", b'1', "../../etc/shadow"), ("/", b'2', "x")] {
+        for (path, flag, link) in
+            [("../x", b'0', ""), ("a/.wh...", b'0', ""), (".wh.", b'0', ""), ("x", b'1', "../../etc/shadow"), ("/", b'2', "x")]
+        {
             assert!(matches!(read(path, flag, link), Err(LayerProblem::PathEscapes { .. })), "{path}");
         }
         assert!(matches!(read("x", b'2', &"a".repeat(4096)), Err(LayerProblem::PathTooLong { .. })));

@@ -22,6 +22,9 @@ pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation with the full name, as containerd and docker write it.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
+/// An open file and its size in bytes.
+type Stream = (Box<dyn Read + Send>, u64);
+
 /// Where the files of a layout are.
 pub(crate) enum Folder {
     Directory(PathBuf),
@@ -44,7 +47,7 @@ impl Folder {
     }
 
     /// Opens a file by its path in the layout, and says its size. `None` if there is none.
-    fn file(&self, name: &str) -> Result<Option<(Box<dyn Read + Send>, u64)>, Error> {
+    fn file(&self, name: &str) -> Result<Option<Stream>, Error> {
         let directory = match self {
             Self::Archive(archive) => {
                 return Ok(archive.member(name).map(|section| {
@@ -86,7 +89,9 @@ struct Index {
 /// Finds the image with `tag`, or the only one.
 pub(crate) fn open(folder: Folder, tag: Option<&str>) -> Result<(OciLayout, Digest, Option<String>), Error> {
     let Some((file, size)) = folder.file("index.json")? else {
-        return Err(folder.malformed("it has no index.json"));
+        let other = matches!(&folder, Folder::Archive(archive) if archive.member("manifest.json").is_some());
+        let hint = if other { "; it is a docker archive, write docker-archive: in front of it" } else { "" };
+        return Err(folder.malformed(format!("it has no index.json{hint}")));
     };
     if size > MANIFEST_LIMIT {
         return Err(folder.malformed(format!("its index.json has {size} bytes, more than the limit of {MANIFEST_LIMIT}")));
@@ -118,7 +123,9 @@ fn choose<'a>(manifests: &'a [Descriptor], tag: Option<&str>) -> Choice<'a> {
     match (tag, manifests) {
         (Some(_), _) => manifests.iter().find(tagged).map_or(Choice::None, Choice::One),
         (None, [only]) => Choice::One(only),
-        (None, [_, ..]) if manifests.iter().all(|descriptor| descriptor.platform.is_some() && name_of(descriptor).is_none()) => Choice::Whole,
+        (None, [_, ..]) if manifests.iter().all(|descriptor| descriptor.platform.is_some() && name_of(descriptor).is_none()) => {
+            Choice::Whole
+        }
         (None, _) => Choice::None,
     }
 }
@@ -152,7 +159,7 @@ pub(crate) fn listed(names: &[String], count: usize) -> String {
 }
 
 impl OciLayout {
-    fn blob(&self, digest: &Digest) -> Result<(Box<dyn Read + Send>, u64), Error> {
+    fn blob(&self, digest: &Digest) -> Result<Stream, Error> {
         if let Some(bytes) = self.index.get(digest) {
             return Ok((Box::new(Cursor::new(bytes.clone())), bytes.len() as u64));
         }
@@ -183,7 +190,10 @@ mod tests {
     }
 
     fn descriptor(content: &str, more: &str) -> String {
-        format!(r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":1{more}}}"#, Digest::of(content.as_bytes()))
+        format!(
+            r#"{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":1{more}}}"#,
+            Digest::of(content.as_bytes())
+        )
     }
 
     fn top(index: &str, tag: Option<&str>) -> Result<Digest, String> {

@@ -13,13 +13,7 @@ use model::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::{
-    caps::Caps,
-    error::Error,
-    evidence::Compression,
-    layer::LayerReader,
-    manifest::Descriptor,
-    platform::Platform,
-    source::BlobSource,
+    caps::Caps, error::Error, evidence::Compression, layer::LayerReader, manifest::Descriptor, platform::Platform, source::BlobSource,
 };
 use broken::Fault;
 
@@ -233,7 +227,8 @@ impl Pack {
             fields.insert("variant".to_owned(), json!(variant));
         }
         let config = broken::spoil_config(&self.faults, config);
-        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, &config), "layers": layers });
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, &config), "layers": layers });
         let manifest = broken::spoil_manifest(&self.faults, manifest).to_string().into_bytes();
         blobs.insert(Digest::of(&config), config);
         let mut top = descriptor(OCI_MANIFEST, &manifest);
@@ -357,10 +352,11 @@ impl Packed {
     pub fn attested(self) -> Self {
         let statement = json!({ "_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://slsa.dev/provenance/v0.2" });
         let layer = statement.to_string().into_bytes();
-        let config = json!({ "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": { "type": "layers", "diff_ids": [Digest::of(&layer)] } });
-        let config = config.to_string().into_bytes();
+        let rootfs = json!({ "type": "layers", "diff_ids": [Digest::of(&layer)] });
+        let config = json!({ "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": rootfs }).to_string().into_bytes();
         let layers = [descriptor("application/vnd.in-toto+json", &layer)];
-        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, &config), "layers": layers });
+        let manifest =
+            json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, &config), "layers": layers });
         let manifest = manifest.to_string().into_bytes();
         let mut top = descriptor(OCI_MANIFEST, &manifest);
         top.platform = Some(Platform::new("unknown", "unknown"));

@@ -105,7 +105,9 @@ pub(crate) mod tests {
 
     #[test]
     fn reads_records() {
-        let pax = read(&[written("path", "a/b"), written("size", "7"), written("mtime", "1350244992.5"), written("comment", "a\nb=c")].concat()).unwrap();
+        let pax =
+            read(&[written("path", "a/b"), written("size", "7"), written("mtime", "1350244992.5"), written("comment", "a\nb=c")].concat())
+                .unwrap();
         assert_eq!(pax.path.as_deref(), Some(&b"a/b"[..]));
         assert_eq!((pax.size, pax.mtime), (Some(7), Some((1_350_244_992, 500_000_000))));
     }

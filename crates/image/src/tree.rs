@@ -15,8 +15,8 @@ const LINKS: usize = 40;
 pub struct Node {
     /// Index of the layer it comes from, 0 at the bottom.
     pub layer: usize,
-    /// The member. A directory the topmost layer with something in it does not list has mode 0755 and owner 0:0. Never a whiteout or an opaque marker; a hard link has
-    /// become what it links to, under its own path.
+    /// The member. A directory that the topmost layer with something in it does not list has mode 0755 and owner 0:0, as on disk. Never a
+    /// whiteout or an opaque marker; a hard link has become what it links to, under its own path.
     pub entry: Entry,
     /// Where the content of a file is: index of the layer, and index in its [`LayerEvidence::entries`] (for a hard link, those of its target).
     pub content: Option<(usize, usize)>,
@@ -135,7 +135,9 @@ impl Tree {
     /// Everything under a directory, at any depth, in the order of the paths' bytes. Leading slashes do not matter.
     pub fn inside(&self, path: &str) -> impl Iterator<Item = &Node> {
         let (from, to) = bounds(path.trim_start_matches('/'));
-        self.nodes.range::<str, _>((Bound::Included(from.as_str()), to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))).map(|(_, node)| node)
+        self.nodes
+            .range::<str, _>((Bound::Included(from.as_str()), to.as_deref().map_or(Bound::Unbounded, Bound::Excluded)))
+            .map(|(_, node)| node)
     }
 
     /// Number of nodes, without the root.
@@ -228,14 +230,8 @@ mod tests {
     use crate::evidence::Compression;
 
     fn layer(entries: &[(&str, EntryKind)]) -> LayerEvidence {
-        let entry = |(path, kind): &(&str, EntryKind)| Entry {
-            path: (*path).to_owned(),
-            kind: kind.clone(),
-            mode: 0o700,
-            uid: 1,
-            gid: 1,
-            size: 9,
-        };
+        let entry =
+            |(path, kind): &(&str, EntryKind)| Entry { path: (*path).to_owned(), kind: kind.clone(), mode: 0o700, uid: 1, gid: 1, size: 9 };
         LayerEvidence {
             digest: Digest::of(b""),
             diff_id: None,
@@ -304,7 +300,10 @@ mod tests {
 
     #[test]
     fn hard_links_keep_their_content_when_the_target_changes() {
-        let tree = merged(&[&[("a", File), ("b", hardlink("a"))], &[("a", File), ("c", hardlink("b")), ("d", hardlink("gone")), ("e", hardlink("/"))]]);
+        let tree = merged(&[
+            &[("a", File), ("b", hardlink("a"))],
+            &[("a", File), ("c", hardlink("b")), ("d", hardlink("gone")), ("e", hardlink("/"))],
+        ]);
         assert_eq!(paths(&tree), ["a", "b", "c"]);
         assert_eq!(tree.get("a").unwrap().content, Some((1, 0)));
         assert_eq!(tree.get("b").unwrap().content, Some((0, 0)));

@@ -20,7 +20,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     // The sandbox's helper must run before any thread exists.
-    if std::env::args_os().nth(1).is_some_and(|word| word == sandbox::HELPER_COMMAND) {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "sandbox-helper") {
         sandbox::helper_main();
     }
     commands::run(Cli::parse().command)

@@ -64,7 +64,7 @@ pub struct Limits {
     pub session_idle: Duration,
     /// After this time without a request an upload is forgotten.
     pub upload_expiry: Duration,
-    /// Most uploads open at one time.
+    /// Most uploads in memory at one time. Each holds an open file, of which a process often has 1024.
     pub open_uploads: usize,
     /// Most tags in one answer; the rest is behind its `Link`.
     pub tags_page: u32,
@@ -80,7 +80,7 @@ impl Default for Limits {
             session_wait: Duration::from_secs(1),
             session_idle: Duration::from_secs(5 * 60),
             upload_expiry: Duration::from_secs(24 * 3600),
-            open_uploads: 1024,
+            open_uploads: 256,
             tags_page: 10_000,
         }
     }

@@ -43,12 +43,7 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
     if let Some(mounted) = mount(inner, asking, access, repository).await? {
         return Ok(mounted);
     }
-    if inner.sessions.count() >= inner.options.limits.open_uploads {
-        inner.sessions.evict(inner.now(), inner.options.limits.session_idle);
-        if inner.sessions.count() >= inner.options.limits.open_uploads {
-            return Err(Refusal::too_many("too many uploads are open at once; wait for some to end", Duration::from_secs(10)));
-        }
-    }
+    make_room(inner)?;
     let named = digest_of(asking)?;
     let id = (inner.options.ids)();
     let live = {
@@ -73,6 +68,18 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
             Ok(progress(StatusCode::ACCEPTED, repository, id, 0))
         }
     }
+}
+
+/// When there are too many uploads, those that rest even for a moment go back to being files.
+fn make_room(inner: &Inner) -> Result<(), Refusal> {
+    let most = inner.options.limits.open_uploads;
+    if inner.sessions.count() >= most {
+        inner.sessions.evict(inner.now(), Duration::from_secs(1));
+    }
+    if inner.sessions.count() >= most {
+        return Err(Refusal::too_many("too many uploads are open at once; wait for some to end", Duration::from_secs(10)));
+    }
+    Ok(())
 }
 
 async fn at_once(inner: &Inner, repository: &RepoName, live: Live, digest: &Digest, body: &mut Incoming) -> Result<Response, Refusal> {

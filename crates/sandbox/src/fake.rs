@@ -13,7 +13,7 @@ use std::{
 
 use model::run::{Exit, LimitHit, LogLine, RunRecord, RunSpec, Stream};
 
-use crate::{Error, LogSink, Rootfs, Running, Sandbox, Session};
+use crate::{Error, LogSink, Rootfs, Running, Sandbox, Session, millis};
 
 type Act = dyn Fn(&Stage) -> Exit + Send + Sync;
 
@@ -168,8 +168,7 @@ impl Running for FakeRunning {
     fn wait(&self) -> Result<RunRecord, Error> {
         let left = self.wall.saturating_sub(self.shared.began.elapsed());
         let state = self.shared.lock();
-        let (state, _) =
-            self.shared.ended.wait_timeout_while(state, left, |s| s.end.is_none()).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self.shared.ended.wait_timeout_while(state, left, |s| s.end.is_none()).unwrap_or_else(PoisonError::into_inner);
         drop(state);
         self.shared.end(Exit::TimedOut);
         let state = self.shared.lock();
@@ -196,10 +195,6 @@ impl Drop for FakeRunning {
     fn drop(&mut self) {
         self.shared.end(Exit::Stopped);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

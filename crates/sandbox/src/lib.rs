@@ -3,9 +3,21 @@
 //! Two implementations: [`local`] (namespaces, cgroups, seccomp, overlay) and [`fake`] (a closure on real loopback sockets, for tests of others).
 //! Everything of a run hangs on its [`Session`] and its helper process: when they are gone, nothing of it is left.
 
+pub mod doctor;
 pub mod fake;
+pub mod local;
 
+mod cgroup;
 mod error;
+mod helper;
+mod log;
+mod network;
+mod owner;
+mod probe;
+mod protocol;
+mod seccomp;
+mod spec;
+mod supervise;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -17,6 +29,7 @@ use std::{
 use model::run::{LogLine, RunRecord, RunSpec};
 
 pub use error::{Error, ProbeFailure};
+pub use helper::helper_main;
 
 /// Receives every log line the moment it is complete, from the threads that read the pipes: it must be quick and must not block.
 /// Only lines within the caps of [`model::run::Limits`] arrive; the record says whether some were dropped.
@@ -74,4 +87,8 @@ pub trait Running: Send + Sync {
     /// # Errors
     /// The sandbox itself failed, not the engine.
     fn wait(&self) -> Result<RunRecord, Error>;
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,22 +5,25 @@ export function addCopyButtons(root) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
-    button.textContent = "Copy";
-    button.addEventListener("click", () => copy(command.querySelector("code"), button));
+    const what = document.createElement("span");
+    what.className = "unseen";
+    what.textContent = ` ${command.dataset.name}`;
+    button.append("Copy", what);
+    button.addEventListener("click", () => copy(command.querySelector("code"), button.firstChild));
     command.append(button);
   }
 }
 
-async function copy(code, button) {
+async function copy(code, label) {
   try {
     await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
+    label.data = "Copied";
   } catch {
     // No clipboard without TLS: select the text, so that one key press copies it.
     getSelection().selectAllChildren(code);
-    button.textContent = "Press Ctrl+C";
+    label.data = "Press Ctrl+C to copy";
   }
-  setTimeout(() => (button.textContent = "Copy"), 3000);
+  setTimeout(() => (label.data = "Copy"), 3000);
 }
 
 addCopyButtons(document);

@@ -24,6 +24,7 @@ use crate::{
     auth::{credentials::Credentials, registry::{SERVICE, Tokens}},
     clock,
     config::Config,
+    error::chain,
     graphql, http, jobs,
     ops::first_start::{FirstStart, Made, first_start},
     pushed_image,
@@ -31,6 +32,9 @@ use crate::{
 
 /// How long requests in progress may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often abandoned uploads are looked for.
+const SWEEP: Duration = Duration::from_secs(300);
 
 /// A running server.
 pub struct Server {
@@ -59,10 +63,11 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
         .with_context(|| format!("{} cannot be listened on; stop the other program or choose another address with --listen", config.listen))?;
     let bound = listener.local_addr()?;
     let app = Arc::new(assemble(config, bound, db, sandbox)?);
-    let registry = registry(&app).await?;
+    let registry = registry(&app);
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let router = http::router(app.clone(), registry);
+    let router = http::router(app.clone(), registry.router());
+    tasks.spawn(sweep(registry, stop.clone()));
     tasks.spawn(serve(listener, router, stop.clone()));
     tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
     for n in 0..app.config.gate.workers.max(1) {
@@ -142,7 +147,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>
     })
 }
 
-async fn registry(app: &Arc<App>) -> anyhow::Result<axum::Router> {
+fn registry(app: &Arc<App>) -> Registry {
     let mut options = Options::new(Arc::new(clock::now_ms), Arc::new(clock::new_id));
     options.tap = Some(pushed_image::tap(app.evidence.clone()));
     options.pushed = app.pushed.clone();
@@ -154,7 +159,20 @@ async fn registry(app: &Arc<App>) -> anyhow::Result<axum::Router> {
     let token_url = (!app.config.public_url.is_empty()).then(|| format!("{}/v2/token", app.public_url));
     // Offered Basic as well, Docker would send the password with every request.
     options.challenge = Challenge { token_url, service: SERVICE.into(), basic: false };
-    Ok(Registry::new(app.db.clone(), app.blobs.clone(), options).router())
+    Registry::new(app.db.clone(), app.blobs.clone(), options)
+}
+
+/// Forgets uploads nobody goes on with, at the start and from time to time.
+async fn sweep(registry: Registry, stop: CancellationToken) {
+    loop {
+        if let Err(error) = registry.sweep().await {
+            tracing::warn!(error = chain(&error), "old uploads could not be removed; trying again later");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            () = stop.cancelled() => return,
+        }
+    }
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {

@@ -4,6 +4,7 @@ use model::{
     build::BuildStatus,
     digest::Digest,
     id::{BuildId, EngineId, OrganizationId},
+    report::Report,
 };
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -219,8 +220,9 @@ pub async fn history(db: &SqlitePool, id: BuildId) -> Result<Vec<HistoryLine>, E
 /// Keeps a report as the newest revision.
 ///
 /// # Errors
-/// [`Error::Database`].
-pub async fn insert_report(tx: &mut Transaction<'_, Sqlite>, id: BuildId, document: &str, now: i64) -> Result<(), Error> {
+/// [`Error::Database`], [`Error::Row`] when the report cannot be written as JSON.
+pub async fn insert_report(tx: &mut Transaction<'_, Sqlite>, id: BuildId, report: &Report, now: i64) -> Result<(), Error> {
+    let document = serde_json::to_string(report).map_err(|error| Error::row("reports", "JSON document", &error.to_string()))?;
     sqlx::query(
         "INSERT INTO reports (build_id, revision, document, created_at) \
          SELECT $1, coalesce(max(revision), 0) + 1, $2, $3 FROM reports WHERE build_id = $1",
@@ -296,6 +298,17 @@ mod tests {
         }
     }
 
+    fn report_of(user: &str) -> Report {
+        serde_json::from_value(serde_json::json!({
+            "engineId": null, "build": null, "uploadTime": 1, "user": user, "image": "h/1/a:b", "inspect": [], "vulnerabilities": [],
+            "vulnerabilityCounts": {}, "testLog": [], "success": true, "errors": [], "schemaVersion": 1, "gate": "compliance",
+            "verdict": "available", "imageDigest": null, "platform": null, "imageSizeBytes": 0, "manifest": null,
+            "deploymentModel": null, "policy": {}, "checks": [], "warnings": [], "stats": null, "timedOut": false,
+            "findingsHash": Digest::of(b""),
+        }))
+        .unwrap()
+    }
+
     async fn db(dir: &std::path::Path) -> Db {
         let db = Db::open(&dir.join("p.db")).await.unwrap();
         let mut tx = db.write().await.unwrap();
@@ -337,12 +350,13 @@ mod tests {
         insert(&mut tx, &build(1, 1, b"a")).await.unwrap();
         assert!(set_status(&mut tx, id, BuildStatus::Fetching, BuildStatus::Available, 5).await.unwrap());
         assert!(!set_status(&mut tx, id, BuildStatus::Fetching, BuildStatus::Invalid, 6).await.unwrap());
-        for (n, document) in ["one", "two"].iter().enumerate() {
-            insert_report(&mut tx, id, document, n as i64).await.unwrap();
+        for (now, user) in ["one", "two"].iter().enumerate() {
+            insert_report(&mut tx, id, &report_of(user), now as i64).await.unwrap();
         }
         tx.commit().await.unwrap();
         assert_eq!(by_id(db.read(), id).await.unwrap().unwrap().modified_at, 5);
-        assert_eq!(report(db.read(), id).await.unwrap().as_deref(), Some("two"));
+        let newest: Report = serde_json::from_str(&report(db.read(), id).await.unwrap().unwrap()).unwrap();
+        assert_eq!(newest, report_of("two"));
         assert_eq!(statuses(db.read(), engine().id).await.unwrap(), [BuildStatus::Available]);
         assert_eq!(organization(db.read(), id).await.unwrap(), Some(OrganizationId(1)));
         assert_eq!(engines::list(db.read(), OrganizationId(2), &engines::Filter::default(), 0, 10).await.unwrap(), []);

@@ -91,9 +91,11 @@ impl Error {
     }
 }
 
+/// 23 and 24 are ENFILE and EMFILE, too many open files, for which the standard library has no kind.
 fn io_kind(error: &io::Error) -> ErrorKind {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => ErrorKind::DiskFull,
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge, _) => ErrorKind::DiskFull,
+        (_, Some(23 | 24)) => ErrorKind::Busy,
         _ => ErrorKind::Other,
     }
 }
@@ -122,6 +124,7 @@ mod tests {
         assert_eq!(full.kind(), ErrorKind::DiskFull);
         assert_eq!(full.to_string(), "could not write /x");
         assert_eq!(Error::file("write", "/x", io::Error::from_raw_os_error(13)).kind(), ErrorKind::Other);
+        assert_eq!(Error::file("open", "/x", io::Error::from_raw_os_error(24)).kind(), ErrorKind::Busy);
         assert_eq!(Error::Database(sqlx::Error::PoolTimedOut).kind(), ErrorKind::Busy);
     }
 

@@ -85,7 +85,8 @@ impl Desk {
         let token = self.ids.secret("token", number);
         let key = self.ids.secret("file", number);
         let input_path = format!("/files/{key}/{}", sample.file_name);
-        let payload = payload(&self.facts, &Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token });
+        let identity = Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token };
+        let payload = payload(&self.facts, &identity, self.facts.registration.payload.clone());
         inner.files.insert(key, File { bytes: sample.bytes.clone(), content_type: sample.mime_type.clone() });
         for asset_type in asset_types(&sample.mime_type) {
             let asset = Asset {
@@ -135,6 +136,13 @@ impl Desk {
         inner.tasks.iter().fold(None, |found, task| {
             if bool::from(task.hook_key.as_bytes().ct_eq(key.as_bytes())) { Some(Arc::clone(task)) } else { found }
         })
+    }
+
+    /// The payload of a task with more custom fields, which the engine itself has given.
+    pub(crate) fn payload_with(&self, task: &Task, more: Map<String, Value>) -> Value {
+        let mut custom = self.facts.registration.payload.clone();
+        custom.extend(more);
+        payload(&self.facts, &Identity { job: &task.job_id, task: &task.id, tdo: &task.tdo_id, token: &task.token }, custom)
     }
 
     /// How a task stands.
@@ -304,8 +312,7 @@ struct Identity<'a> {
 
 /// The task payload: ids as text, custom fields at the top and once more in `taskPayload` (engine contract §1.3, §2). Custom fields
 /// never hide an id.
-fn payload(facts: &Facts, ids: &Identity<'_>) -> Value {
-    let mut custom = facts.registration.payload.clone();
+fn payload(facts: &Facts, ids: &Identity<'_>, mut custom: Map<String, Value>) -> Value {
     let organization = facts.registration.organization.to_string();
     let mut payload = custom.clone();
     custom.insert("organizationId".to_owned(), organization.clone().into());
@@ -319,7 +326,7 @@ fn payload(facts: &Facts, ids: &Identity<'_>) -> Value {
         ("veritoneApiBaseUrl", &facts.base_url),
     ];
     payload.extend(fixed.map(|(key, value)| (key.to_owned(), Value::from(value))));
-    payload.insert("taskPayload".to_owned(), Value::Object(Map::from_iter(custom)));
+    payload.insert("taskPayload".to_owned(), Value::Object(custom));
     Value::Object(payload)
 }
 
@@ -374,6 +381,8 @@ pub(crate) mod tests {
         }
         assert_eq!((&payload["jobId"], &payload["size"], &payload["organizationId"]), (&json!(task.job_id), &json!(3), &json!("7")));
         assert_eq!(payload["taskPayload"], json!({"size": 3, "jobId": "mine", "organizationId": "7"}));
+        let more = desk.payload_with(&task, json!({"step": 2, "token": "stolen"}).as_object().unwrap().clone());
+        assert_eq!((&more["step"], &more["size"], &more["token"]), (&json!(2), &json!(3), &json!(task.token)));
     }
 
     #[test]

@@ -105,7 +105,10 @@ fn the_new_form_keeps_compressed_layers() {
     let (found, name) = look(&file, None).unwrap();
     assert_eq!(name, None);
     assert_eq!((found.layers[0].compression, found.layers[1].compression), (Compression::Gzip, Compression::None));
-    assert_eq!(found.config.diff_ids.iter().map(Some).collect::<Vec<_>>(), found.layers.iter().map(|layer| layer.diff_id.as_ref()).collect::<Vec<_>>());
+    assert_eq!(
+        found.config.diff_ids.iter().map(Some).collect::<Vec<_>>(),
+        found.layers.iter().map(|layer| layer.diff_id.as_ref()).collect::<Vec<_>>()
+    );
     assert!(found.image.layers[0].media_type.ends_with("tar.gzip"));
 }
 
@@ -143,7 +146,13 @@ fn what_is_incomplete_says_what_is_missing() {
         error.split_once("is not a docker archive: ").unwrap().1.to_owned()
     };
     assert_eq!(reason(&[Entry::File("x", b"")]), "it has no manifest.json");
-    assert_eq!(reason(&[Entry::File("index.json", b"")]), "it has no manifest.json; it is an OCI archive, write oci-archive: in front of it");
+    assert_eq!(
+        reason(&[Entry::File("index.json", b"")]),
+        "it has no manifest.json; it is an OCI archive, write oci-archive: in front of it"
+    );
+    let file = archive(&[Entry::File("manifest.json", b"[]")]);
+    let as_oci = crate::open(&crate::Transport::OciArchive { file: file.path().to_owned(), tag: None }).err().unwrap();
+    assert!(as_oci.to_string().ends_with("it has no index.json; it is a docker archive, write docker-archive: in front of it"));
     let text = manifest("c.json", "[]", &["l.tar"]);
     assert_eq!(reason(&[Entry::File("manifest.json", text.as_bytes())]), "its config \"c.json\" is missing");
     let without_layer = reason(&[Entry::File("manifest.json", text.as_bytes()), Entry::File("c.json", b"{}")]);

@@ -16,7 +16,11 @@ fn host() -> Platform {
 
 fn sample() -> Pack {
     Pack::new(host())
-        .layer(vec![File::new("etc/passwd", 0o644, "root:x:0:0::/:/bin/sh"), File::new("opt/data", 0o644, vec![7; 200_000]), File::new("old", 0o644, "1")])
+        .layer(vec![
+            File::new("etc/passwd", 0o644, "root:x:0:0::/:/bin/sh"),
+            File::new("opt/data", 0o644, vec![7; 200_000]),
+            File::new("old", 0o644, "1"),
+        ])
         .layer(vec![
             File::symlink("var/manifest.json", "../opt/real.json"),
             File::new("opt/real.json", 0o644, r#"{"engineId":"x"}"#),
@@ -73,7 +77,11 @@ fn files_that_cannot_be_read_say_why() {
 #[test]
 fn a_path_given_twice_in_a_layer_reads_as_the_member_that_counts() {
     let packed = Pack::new(host())
-        .layer(vec![File::new("etc/passwd", 0o644, "first"), File::hardlink("first", "etc/passwd"), File::new("etc/passwd", 0o644, "second")])
+        .layer(vec![
+            File::new("etc/passwd", 0o644, "first"),
+            File::hardlink("first", "etc/passwd"),
+            File::new("etc/passwd", 0o644, "second"),
+        ])
         .build()
         .unwrap();
     let found = look(&packed).unwrap();

@@ -180,7 +180,9 @@ fn docker_and_oci_layers_count_as_layers() {
     ] {
         assert!(is_layer(media_type), "{media_type}");
     }
-    for media_type in ["application/json", "application/vnd.oci.image.layer.v1.tarx", "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"] {
+    for media_type in
+        ["application/json", "application/vnd.oci.image.layer.v1.tarx", "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"]
+    {
         assert!(!is_layer(media_type), "{media_type}");
     }
 }

@@ -129,7 +129,12 @@ fn a_size_in_a_pax_header_replaces_the_other() {
 
 #[test]
 fn links_and_directories_have_no_content_whatever_their_size_says() {
-    let bytes = [raw(b'5', b"d/", b"", |header| header.set_size(4096)), raw(b'1', b"l", b"", |header| header.set_size(7)), raw(b'0', b"f", b"x", |_| ())].concat();
+    let bytes = [
+        raw(b'5', b"d/", b"", |header| header.set_size(4096)),
+        raw(b'1', b"l", b"", |header| header.set_size(7)),
+        raw(b'0', b"f", b"x", |_| ()),
+    ]
+    .concat();
     let (seen, problem) = read(&bytes);
     assert_eq!((paths(&seen), problem), (vec!["d/".to_owned(), "l".to_owned(), "f".to_owned()], None));
 }
@@ -172,7 +177,9 @@ fn old_gnu_sparse_files_get_their_holes_back() {
     let (seen, problem) = read(&extended);
     assert_eq!((problem, seen.members[0].1.as_slice()), (None, &b"a\0b\0c\0d\0\0X"[..]));
     // A map that does not fit is refused, never followed.
-    for (segments, real, content) in [(&[(5, 2), (0, 1)][..], 10, &b"abc"[..]), (&[(0, 20)], 10, b"abc"), (&[(0, 2)], 10, b"abc"), (&[((1 << 33) - 1, 3)], 10, b"abc")] {
+    for (segments, real, content) in
+        [(&[(5, 2), (0, 1)][..], 10, &b"abc"[..]), (&[(0, 20)], 10, b"abc"), (&[(0, 2)], 10, b"abc"), (&[((1 << 33) - 1, 3)], 10, b"abc")]
+    {
         assert!(matches!(read(&sparse(segments, false, real, content)).1, Some(LayerProblem::BadHeader { .. })), "{segments:?}");
     }
 }
@@ -333,7 +340,11 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_alike_in_any_pieces(members in proptest::collection::vec(wanted(), 1..4), damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), piece in 1usize..700) {
+    fn any_bytes_are_read_alike_in_any_pieces(
+        members in proptest::collection::vec(wanted(), 1..4),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        piece in 1usize..700,
+    ) {
         let mut bytes = archived(&members);
         for (at, byte) in damage {
             let at = at.index(bytes.len());

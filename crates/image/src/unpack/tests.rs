@@ -338,7 +338,11 @@ fn show(layers: &[PathBuf], path: &str, shown: &mut BTreeMap<String, (bool, Vec<
             let Ok(metadata) = fs::symlink_metadata(&at) else { continue };
             if !metadata.is_dir() {
                 if merging.is_empty() && !is_whiteout(&at) {
-                    let content = if metadata.is_symlink() { fs::read_link(&at).unwrap().into_os_string().into_encoded_bytes() } else { fs::read(&at).unwrap() };
+                    let content = if metadata.is_symlink() {
+                        fs::read_link(&at).unwrap().into_os_string().into_encoded_bytes()
+                    } else {
+                        fs::read(&at).unwrap()
+                    };
                     shown.insert(full.clone(), (false, content));
                 }
                 break;

@@ -1,1 +1,113 @@
 //! `plimsoll check IMAGE`: the gate on a laptop, with the same crates and the same findings.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use checks::{
+    Policy, RunEvidence, Stage, Terms,
+    evidence::{RunSetup, gather_run, gather_static, platform},
+    output::Format,
+};
+use harness::Pace;
+use image::{BlobSource, LayerCache, Transport};
+use model::{
+    capability::Capability,
+    engine::DeploymentModel,
+    report::{CheckStatus, Report},
+    run::{LogLine, Stream},
+};
+use sandbox::local::Local;
+
+use crate::{log, progress};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]
+    image: Transport,
+    /// text, json, sarif or junit
+    #[arg(long, default_value = "text")]
+    format: Format,
+    /// Write the report to this file instead of standard output
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// What the engine may reach: FullyNetworkIsolated, MostlyNetworkIsolated, NonNetworkIsolated or HumanReview
+    #[arg(long)]
+    deployment_model: Option<DeploymentModel>,
+    /// What the engine is registered for, such as keyword or transcription [default: what its manifest says]
+    #[arg(long, value_parser = category)]
+    category: Option<Capability>,
+    /// Policy file (JSON) [default: built in]
+    #[arg(long)]
+    policy: Option<PathBuf>,
+}
+
+fn category(word: &str) -> Result<Capability, String> {
+    Capability::from_word(word).ok_or_else(|| {
+        let known: Vec<&str> = Capability::all().map(Capability::as_str).collect();
+        format!("no such category; known are {}", known.join(", "))
+    })
+}
+
+/// Judges the image: 0 passed, 1 blocking findings, 3 it could not be run.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    log::start("error");
+    let policy = match &args.policy {
+        None => Policy::default(),
+        Some(path) => {
+            let text = std::fs::read(path).with_context(|| format!("the policy {} cannot be read", path.display()))?;
+            serde_json::from_slice(&text).with_context(|| format!("the policy {} is wrong", path.display()))?
+        }
+    };
+    let report = super::runtime()?.block_on(judge(&args, &policy))?;
+    let text = args.format.render(&report)?;
+    match &args.output {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("the report cannot be written to {}", path.display()))?,
+        None => log::say(text.trim_end()),
+    }
+    Ok(exit_code(&report))
+}
+
+/// A check that failed is the image's fault; one that could not run is not, and must not look like either.
+fn exit_code(report: &Report) -> ExitCode {
+    let any = |status: CheckStatus| report.checks.iter().any(|check| check.status == status);
+    if any(CheckStatus::Failed) {
+        ExitCode::from(1)
+    } else if report.success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(super::COULD_NOT_RUN)
+    }
+}
+
+async fn judge(args: &Args, policy: &Policy) -> anyhow::Result<Report> {
+    let opened = image::open(&args.image)?;
+    let source: Arc<dyn BlobSource> = Arc::from(opened.source);
+    let bar = progress::spinner("reading the image");
+    let (reading, top) = (source.clone(), opened.top.clone());
+    let fixed = tokio::task::spawn_blocking(move || gather_static(&*reading, &top, &platform(), &mut |_| None)).await?;
+    bar.set_message("running the engine");
+    let terms = Terms { deployment_model: args.deployment_model, capability: args.category, ..Terms::default() };
+    let scratch = tempfile::tempdir().context("no folder for temporary files could be made; set TMPDIR")?;
+    let sandbox = Arc::new(Local::new(scratch.path().join("runs"), sandbox::local::Helper::default()));
+    let shown = bar.clone();
+    let setup = RunSetup {
+        sandbox,
+        layers: Arc::new(LayerCache::new(scratch.path().join("layers"))),
+        source,
+        run_id: format!("check-{}", std::process::id()),
+        log: Arc::new(move |line: LogLine| {
+            if line.stream == Stream::Gate {
+                shown.set_message(line.text);
+            }
+        }),
+        seed: server::clock::random(),
+        started_at: jiff::Timestamp::from_millisecond(server::clock::now_ms()).unwrap_or_default(),
+        pace: Pace::default(),
+    };
+    let run: RunEvidence = gather_run(&fixed, &terms, setup).await;
+    bar.finish_and_clear();
+    let evidence = fixed.with(terms, run);
+    let results = checks::judge(&evidence, policy, Stage::Complete);
+    let meta = checks::ReportMeta { build: None, version: None, upload_time: server::clock::now_ms(), user: String::new(), image: opened.reference };
+    Ok(checks::report(&meta, &evidence, results, policy, Stage::Complete))
+}

@@ -2,18 +2,20 @@
 
 use std::process::ExitCode;
 
+use sandbox::{doctor::examine, local::Helper};
+
 use crate::log::say;
 
 /// Examines the host; 0 when engines can be run, 3 when not.
 pub fn run() -> ExitCode {
-    let probes = super::sandbox_here().examine();
+    let probes = examine(std::env::temp_dir().join(format!("plimsoll-doctor-{}", std::process::id())), Helper::default());
     for probe in &probes {
         let mark = match (probe.ok, probe.required) {
             (true, _) => "ok  ",
             (false, true) => "FAIL",
             (false, false) => "note",
         };
-        say(format_args!("{mark}  {:<24} {}", probe.title, probe.detail));
+        say(format_args!("{mark}  {:<46} {}", probe.title, probe.detail));
         if let Some(mend) = probe.mend.as_ref().filter(|_| !probe.ok) {
             say(format_args!("      mend: {mend}"));
         }

@@ -1,8 +1,11 @@
 //! `plimsoll serve`: the gate.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
-use sandbox::local::Local;
+use sandbox::{
+    Error, Sandbox,
+    local::{Helper, Local},
+};
 use secrecy::ExposeSecret;
 use server::{
     Server,
@@ -42,13 +45,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Starts the server with this host's sandbox and clears what dead runs left.
 pub async fn start(config: Config, first: &FirstStart) -> anyhow::Result<Server> {
-    let sandbox = std::sync::Arc::new(Local::new(std::path::absolute(config.data.join("runs"))?, sandbox::local::Helper::default()));
+    let runs = std::path::absolute(config.data.join("runs"))?;
+    let sandbox = Arc::new(Local::new(runs, Helper::default()));
     let server = server::start(config, first, sandbox.clone()).await?;
+    // The data folder is ours alone now: what is left in it belongs to the dead.
     tokio::task::spawn_blocking(move || {
         sandbox.sweep();
-        for probe in sandbox.examine().iter().filter(|probe| !probe.ok && probe.required) {
-            let mend = probe.mend.as_deref().unwrap_or("see plimsoll doctor");
-            tell(format_args!("Engines cannot be run on this host: {}: {}\n  mend: {mend}\n  Static checks still work.", probe.title, probe.detail));
+        // The first session examines the host, so that the first push does not wait for it.
+        if let Err(Error::HostNotReady(failures)) = sandbox.open("first") {
+            for failure in failures {
+                tell(format_args!("Engines cannot be run on this host: {}: {}\n  mend: {}", failure.id, failure.detail, failure.mend));
+            }
+            tell("Pushes still get their static findings. plimsoll doctor tells more.");
         }
     })
     .await?;

@@ -1,5 +1,7 @@
 //! Blobs on their way in, when everything goes well, and their end when it does not.
 
+use std::sync::atomic::Ordering;
+
 use axum::body::Body;
 use model::digest::Digest;
 use registry::Caller;
@@ -160,6 +162,16 @@ async fn uploads_without_end_are_bounded() {
     assert_ne!(refused.header("retry-after"), "");
     house.send("DELETE", &second, &[], Body::empty()).await.ok(204);
     house.start("1/a").await;
+}
+
+#[tokio::test]
+async fn resting_uploads_make_room_and_still_go_on() {
+    let house = House::with(|options| options.limits.open_uploads = 1).await;
+    let first = house.start("1/a").await;
+    house.send("PATCH", &first, &[], "hel").await.ok(202);
+    house.clock.fetch_add(2000, Ordering::Relaxed);
+    house.start("1/a").await;
+    house.send("PUT", &format!("{first}?digest={}", Digest::of(b"hello")), &[], "lo").await.ok(201);
 }
 
 #[tokio::test]

@@ -32,18 +32,19 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
         return drop_job(&app, &job, &worker, build.status).await;
     }
     let log = log_of(&app, id)?;
+    let repository: RepoName = build.repository.parse().map_err(|_| missing())?;
+    let looked = gate::look(&app, &repository, &build.digest).await.map_err(|error| anyhow::anyhow!("{}", chain(&*error)))?;
     if job.attempts > 1 {
-        let attempts_left = job.attempts <= i64::from(MAX_ATTEMPTS);
+        let last = (job.attempts > i64::from(MAX_ATTEMPTS)).then(|| gate::lost_report(&app, &build, &engine, &looked));
         log(gate_line(format!("attempt {} begins; the former one was lost", job.attempts)));
-        if record_loss(&app, &build, attempts_left).await? != BuildStatus::Fetching {
-            return drop_job(&app, &job, &worker, BuildStatus::Invalid).await;
+        let status = record_loss(&app, &build, last.as_ref()).await?;
+        if status != BuildStatus::Fetching {
+            return drop_job(&app, &job, &worker, status).await;
         }
     }
-    let repository: RepoName = build.repository.parse().map_err(|_| missing())?;
     log(gate_line(format!("certifying build {} of {}", build.version, engine.name)));
-    let looked = gate::look(&app, &repository, &build.digest).await.map_err(|error| anyhow::anyhow!("{}", chain(&*error)))?;
     let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);
-    let report = gate::certify(&app, &build, &engine, looked, run_id, log.clone()).await?;
+    let report = gate::certify(&app, &build, &engine, looked, run_id, log.clone()).await;
     log(gate_line(format!("verdict: {}", if report.success { "available" } else { "invalid" })));
     record_verdict(&app, &build, &report, &job, &worker).await
 }

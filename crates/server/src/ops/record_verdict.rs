@@ -17,13 +17,12 @@ use crate::{app::App, clock, jobs::JobError};
 /// # Errors
 /// [`JobError`]; nothing is changed then.
 pub async fn record_verdict(app: &App, build: &Build, report: &Report, job: &Job, worker: &str) -> Result<(), JobError> {
-    let document = serde_json::to_string(report).map_err(anyhow::Error::from)?;
     let event = if report.verdict == Verdict::Available { Event::PhaseOk } else { Event::PhaseFail };
     let reason = reason(report);
     let mut tx = app.db.write().await?;
     // Deleted or invalidated meanwhile: the decision of a person stands.
     match apply_event(&mut tx, build, event, SYSTEM, &Circumstances::default(), &reason).await {
-        Ok(_) => builds::insert_report(&mut tx, build.id, &document, clock::now_ms()).await?,
+        Ok(_) => builds::insert_report(&mut tx, build.id, report, clock::now_ms()).await?,
         Err(NotApplied::Store(error)) => return Err(error.into()),
         Err(error) => tracing::info!(build = %build.id, %error, "the verdict came too late"),
     }
@@ -55,19 +54,25 @@ pub async fn drop_job(app: &App, job: &Job, worker: &str, status: BuildStatus) -
     Ok(())
 }
 
-/// Notes that an earlier attempt was lost (lifecycle §6b); the build is `invalid` afterwards when that was the last one.
+/// Notes that an earlier attempt was lost (lifecycle §6b). With `last`, the report of a build that was lost too often, it becomes `invalid`.
 ///
 /// # Errors
 /// [`JobError`].
-pub async fn record_loss(app: &App, build: &Build, attempts_left: bool) -> Result<BuildStatus, JobError> {
-    let circumstances = Circumstances { attempts_left, ..Circumstances::default() };
-    let reason = if attempts_left { "the server stopped during the certification; it begins anew" } else { "internal_error: the certification was lost too often" };
+pub async fn record_loss(app: &App, build: &Build, last: Option<&Report>) -> Result<BuildStatus, JobError> {
+    let circumstances = Circumstances { attempts_left: last.is_none(), ..Circumstances::default() };
+    let reason = match last {
+        None => "the server stopped during the certification; it begins anew",
+        Some(_) => "internal_error: the certification was lost too often",
+    };
     let mut tx = app.db.write().await?;
     let status = match apply_event(&mut tx, build, Event::Lost, SYSTEM, &circumstances, reason).await {
         Ok(status) => status,
         Err(NotApplied::Store(error)) => return Err(error.into()),
         Err(error) => return Err(anyhow::Error::from(error).into()),
     };
+    if let Some(report) = last {
+        builds::insert_report(&mut tx, build.id, report, clock::now_ms()).await?;
+    }
     tx.commit().await?;
     app.tell(build.id);
     Ok(status)

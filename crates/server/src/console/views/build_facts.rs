@@ -1,6 +1,9 @@
 //! Facts, figures and history of a build.
 
-use model::{build::BuildStatus, report::Report};
+use model::{
+    build::{BuildStatus, Event},
+    report::Report,
+};
 use store::builds::{Build, HistoryLine};
 
 use super::{
@@ -96,7 +99,7 @@ pub struct HistoryRow {
     pub when: When,
     /// Who.
     pub actor: String,
-    /// What happened.
+    /// What happened, in words.
     pub event: String,
     /// Status after it, if it is one this version knows.
     pub to: Option<Badge>,
@@ -109,9 +112,78 @@ pub fn history(lines: &[HistoryLine], now: i64) -> Vec<HistoryRow> {
     let row = |line: &HistoryLine| HistoryRow {
         when: When::new(line.at, now),
         actor: line.actor.clone(),
-        event: line.event.clone(),
+        event: event(&line.event),
         to: line.to_status.parse::<BuildStatus>().ok().map(badge::of_build),
         reason: plain(&line.reason),
     };
     lines.iter().map(row).collect()
+}
+
+/// An event in words; one that this version does not know as it is written.
+fn event(word: &str) -> String {
+    let text = match word.parse() {
+        Ok(Event::Submit) => "submitted",
+        Ok(Event::Upload) => "test asked for again",
+        Ok(Event::Approve) => "approved",
+        Ok(Event::Disapprove) => "disapproved",
+        Ok(Event::Invalidate) => "declared invalid",
+        Ok(Event::Deploy) => "deployment asked for",
+        Ok(Event::Pause) => "paused",
+        Ok(Event::Unpause) => "unpaused",
+        Ok(Event::Delete) => "deleted",
+        Ok(Event::Start) => "started",
+        Ok(Event::PhaseOk) => "passed",
+        Ok(Event::PhaseFail) => "failed",
+        Ok(Event::Superseded) => "superseded by another build",
+        Ok(Event::EngineDisabled) => "engine disabled",
+        Ok(Event::EngineDeleted) => "engine deleted",
+        Ok(Event::Lost) => "attempt lost",
+        Err(_) if word == "pushedAgain" => "pushed again",
+        Err(_) => word,
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::views::build_page::tests::{build, report};
+    use model::report::Verdict;
+
+    #[test]
+    fn an_image_without_a_report_has_its_facts() {
+        let labels = |report: Option<&Report>| -> Vec<&str> {
+            facts(&build(BuildStatus::Fetching), report, "gate.example.org/1/a:v1").iter().map(|fact| fact.label).collect()
+        };
+        assert_eq!(labels(None), ["Image", "Digest", "Pushed by", "Build id"]);
+        assert_eq!(labels(Some(&report(Verdict::Invalid))).len(), 7);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let mut report = report(Verdict::Invalid);
+        let stats = report.stats.as_mut().unwrap();
+        (stats.ready_ms, stats.requests) = (None, vec![]);
+        let figures = figures(&report).unwrap();
+        assert_eq!(
+            figures.numbers.iter().map(|number| number.label).collect::<Vec<_>>(),
+            ["Results", "Peak memory", "CPU time", "Wall time"]
+        );
+        report.stats = None;
+        assert_eq!(super::figures(&report), None);
+    }
+
+    #[test]
+    fn unknown_words_of_the_history_are_shown_as_they_are() {
+        let line = HistoryLine {
+            at: 0,
+            actor: "system".into(),
+            event: "levitated".into(),
+            from_status: None,
+            to_status: "floating".into(),
+            reason: String::new(),
+        };
+        let rows = history(&[line], 0);
+        assert_eq!((rows[0].event.as_str(), rows[0].to), ("levitated", None));
+    }
 }

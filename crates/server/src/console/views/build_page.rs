@@ -14,6 +14,7 @@ use store::{
 use super::{
     badge::{self, Badge},
     build_facts::{self, Fact, Figures, HistoryRow},
+    engine_page::Place,
     finding::{self, CheckFindings, CheckRow},
     log::LogView,
     shell::Shell,
@@ -27,16 +28,16 @@ pub struct BuildInput<'a> {
     pub engine: &'a Engine,
     /// The build.
     pub build: &'a Build,
-    /// Its newest report.
+    /// Whether there is a report to download.
+    pub has_report: bool,
+    /// The newest report, if this version can read it.
     pub report: Option<Report>,
     /// Its history, oldest first.
     pub history: &'a [HistoryLine],
     /// Its log.
     pub log: &'a [LogLine],
-    /// `host/org/name:tag`.
-    pub reference: String,
-    /// Whether the registry is reached without TLS.
-    pub plain_http: bool,
+    /// Where images are.
+    pub place: Place<'a>,
     /// Where to listen for news, for as long as there is some to come.
     pub events: String,
     /// Now, epoch milliseconds.
@@ -69,6 +70,7 @@ pub struct BuildPage {
     history: Vec<HistoryRow>,
     manifest: String,
     has_report: bool,
+    unreadable: bool,
 }
 
 /// Whether the page of a build in this status changes by itself.
@@ -82,9 +84,13 @@ impl BuildPage {
         let BuildInput { engine, build, history, now, .. } = input;
         // While gate A is at work, a final report can only be that of an earlier attempt.
         let stale = |report: &Report| build.status == BuildStatus::Fetching && report.verdict != Verdict::Running;
-        let has_report = input.report.is_some();
+        let unreadable = input.has_report && input.report.is_none();
         let report = input.report.filter(|report| !stale(report));
         let report = report.as_ref();
+        let repository = format!("{}/{}", input.place.host, build.repository);
+        let by_digest = format!("{repository}@{}", build.digest);
+        // A push by digest has no tag.
+        let reference = if build.tag.is_empty() { by_digest.clone() } else { format!("{repository}:{}", build.tag) };
         Self {
             shell,
             engine_id: engine.id.to_string(),
@@ -100,19 +106,20 @@ impl BuildPage {
             events: is_moving(build.status).then_some(input.events),
             checks: report.map(finding::table).unwrap_or_default(),
             groups: report.map(finding::groups).unwrap_or_default(),
-            fetch: fetch(&input.reference, input.plain_http),
+            fetch: fetch(&by_digest, input.place.plain_http),
             reproduce: reproduce(engine, report),
             figures: report.and_then(build_facts::figures),
             log: LogView::new(input.log),
-            facts: build_facts::facts(build, report, &input.reference),
+            facts: build_facts::facts(build, report, &reference),
             history: build_facts::history(history, now),
             manifest: serde_json::to_string_pretty(&build.manifest).unwrap_or_default(),
-            has_report,
+            has_report: input.has_report,
+            unreadable,
         }
     }
 }
 
-/// The command that fetches the image into a file.
+/// The command that fetches the image into a file. By digest: a tag may name another image by then.
 fn fetch(reference: &str, plain_http: bool) -> String {
     let insecure = if plain_http { "--src-tls-verify=false " } else { "" };
     format!("skopeo copy {insecure}docker://{reference} oci-archive:engine.tar")
@@ -252,11 +259,11 @@ pub mod tests {
         let input = BuildInput {
             engine: &engine(),
             build: &build(status),
+            has_report: report.is_some(),
             report,
             history: &history,
             log: &log,
-            reference: "127.0.0.1:8080/1/word-list:rc3".into(),
-            plain_http: true,
+            place: Place { host: "127.0.0.1:8080", plain_http: true },
             events: "/builds/3/events?from=17&seen=abc".into(),
             now: 1_716_200_060_000,
         };
@@ -289,7 +296,8 @@ pub mod tests {
             "Result of keyword-1 has no label in 214 of 214 entries",
             "Write the keyword into object[].label.",
             "plimsoll check oci-archive:engine.tar --deployment-model FullyNetworkIsolated --category keyword",
-            "skopeo copy --src-tls-verify=false docker://127.0.0.1:8080/1/word-list:rc3 oci-archive:engine.tar",
+            "skopeo copy --src-tls-verify=false docker://127.0.0.1:8080/1/word-list@sha256:6105d6cc76af",
+            "<code>127.0.0.1:8080/1/word-list:rc3</code>",
             "href=\"/docs/checks/output\"",
             "href=\"/v3/builds/00000000-0000-0000-0000-000000000003/report\"",
             "190.0 MiB",

@@ -1,12 +1,7 @@
 //! The page of one engine: what it is, how to push to it, what was pushed.
 
 use askama::Template;
-use model::{
-    build::BuildStatus,
-    capability::Capability,
-    engine::EngineState,
-    name::RepoName,
-};
+use model::{build::BuildStatus, capability::Capability, engine::EngineState, name::RepoName};
 use serde::{Deserialize, de::IgnoredAny};
 use store::{builds::Build, engines::Engine};
 
@@ -39,6 +34,14 @@ pub struct Place<'a> {
     pub host: &'a str,
     /// Whether it is reached without TLS.
     pub plain_http: bool,
+}
+
+impl<'a> Place<'a> {
+    /// The registry of the server with this address.
+    pub fn of(public_url: &'a str) -> Self {
+        let (scheme, host) = public_url.split_once("://").unwrap_or(("http", public_url));
+        Self { host, plain_http: scheme == "http" }
+    }
 }
 
 struct Row {
@@ -180,7 +183,7 @@ mod tests {
 
     fn page(engine: Engine, builds: Vec<ReportedBuild>) -> String {
         let shell = Shell::new("Word list", Section::Engines, Account::Known("dev@example.org".into()));
-        let place = Place { host: "gate.example.org", plain_http: false };
+        let place = Place::of("https://gate.example.org");
         let paging = Paging::asked("/engines/1", None);
         EnginePage::new(shell, engine, vec![BuildStatus::Approved], builds, paging, &place, 1_716_200_060_000).render().unwrap()
     }

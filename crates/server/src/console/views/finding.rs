@@ -156,7 +156,10 @@ pub fn groups(report: &Report) -> Vec<CheckFindings> {
         CheckStatus::Warned => 2,
         CheckStatus::Passed | CheckStatus::Skipped => 3,
     });
-    let group = |check: &&CheckResult| CheckFindings { check: CheckRow::new(check), findings: check.findings.iter().map(FindingView::new).collect() };
+    let group = |check: &&CheckResult| CheckFindings {
+        check: CheckRow::new(check),
+        findings: check.findings.iter().map(FindingView::new).collect(),
+    };
     speaking.iter().map(group).collect()
 }
 

@@ -25,6 +25,9 @@ pub use engine_page::{EnginePage, Place, ReportedBuild, Tally};
 pub use failure::{ComeBack, Failure};
 pub use log::{LogLines, plain};
 pub use login::LoginPage;
-pub use paging::{PER_PAGE, Paging};
+pub use paging::Paging;
 pub use shell::{Account, Section, Shell};
 pub use unclaimed::UnclaimedPage;
+
+#[cfg(test)]
+pub use build_page::tests as fixtures;

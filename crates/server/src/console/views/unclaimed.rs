@@ -3,7 +3,12 @@
 use askama::Template;
 use store::unclaimed_pushes::UnclaimedPush;
 
-use super::{log::plain, paging::Paging, shell::Shell, words::When};
+use super::{
+    log::plain,
+    paging::Paging,
+    shell::Shell,
+    words::{self, When},
+};
 
 struct Row {
     reference: String,
@@ -38,8 +43,8 @@ impl UnclaimedPage {
             when: When::new(push.created_at, now),
             docs: Some(model::finding::check_of(&push.code)).filter(|check| has_page(check)).map(|check| format!("/docs/checks/{check}")),
             code: push.code,
-            reason: plain(&push.reason),
-            fix: plain(&push.fix),
+            reason: words::sentence(&plain(&push.reason)),
+            fix: words::sentence(&plain(&push.fix)),
         };
         Self { shell, rows: pushes.into_iter().map(row).collect(), paging }
     }
@@ -71,7 +76,8 @@ mod tests {
         let shell = || Shell::new("Unclaimed pushes", Section::Unclaimed, Account::Known("dev@example.org".into()));
         let paging = || Paging::asked("/unclaimed", None);
         let untagged = UnclaimedPush { tag: String::new(), ..push.clone() };
-        let html = UnclaimedPage::new(shell(), vec![push.clone(), untagged], paging(), |check| check == "manifest", 60_000).render().unwrap();
+        let html =
+            UnclaimedPage::new(shell(), vec![push.clone(), untagged], paging(), |check| check == "manifest", 60_000).render().unwrap();
         for part in ["1/a:rc1", "ca978112ca1b", "no &#60;manifest&#62;", "Copy it to", "1 minute ago", "href=\"/docs/checks/manifest\""] {
             assert!(html.contains(part), "{part} is missing in {html}");
         }

@@ -10,7 +10,8 @@ use super::words::count;
 
 /// What the build amounts to, in one sentence.
 pub fn sentence(status: BuildStatus, report: Option<&Report>, history: &[HistoryLine]) -> String {
-    let last = history.last();
+    // The line that brought the build here; notes such as "pushed again" change no status.
+    let last = history.iter().rev().find(|line| line.from_status.as_ref() != Some(&line.to_status));
     match status {
         BuildStatus::Uploaded => "The image is stored; the gate takes it up in a moment.".into(),
         BuildStatus::Fetching => fetching(report),
@@ -32,7 +33,10 @@ fn fetching(report: Option<&Report>) -> String {
         None => "The gate is reading the image.".into(),
         Some(report) if report.errors.is_empty() => "Nothing found so far that blocks; the engine is being tested now.".into(),
         Some(report) => {
-            format!("{} so far; the engine is tested all the same, so that you see everything at once.", count(report.errors.len() as u64, "blocking finding"))
+            format!(
+                "{} so far; the engine is tested all the same, so that you see everything at once.",
+                count(report.errors.len() as u64, "blocking finding")
+            )
         }
     }
 }
@@ -112,7 +116,13 @@ impl Step {
 pub fn steps(status: BuildStatus, report: Option<&Report>) -> Vec<Step> {
     let now = match status {
         BuildStatus::Uploaded => 1,
-        BuildStatus::Fetching => if report.is_some() { 2 } else { 1 },
+        BuildStatus::Fetching => {
+            if report.is_some() {
+                2
+            } else {
+                1
+            }
+        }
         _ => return Vec::new(),
     };
     let labels = ["Image received", "Static checks", "Test run", "Verdict"];
@@ -156,7 +166,12 @@ mod tests {
         assert_eq!(sentence(BuildStatus::Invalid, Some(&report), &[]), "Not accepted: 1 finding to mend before this image can pass.");
         let lost = [line("system", Event::Lost, "The worker died three times.")];
         assert_eq!(sentence(BuildStatus::Invalid, None, &lost), "Not accepted: The worker died three times.");
-        let declared = [line("rev@example.org", Event::Invalidate, "wrong licence")];
+        let note = HistoryLine {
+            from_status: Some("invalid".into()),
+            to_status: "invalid".into(),
+            ..line("dev@example.org", Event::Start, "again")
+        };
+        let declared = [line("rev@example.org", Event::Invalidate, "wrong licence"), note];
         assert_eq!(sentence(BuildStatus::Invalid, Some(&report), &declared), "Declared invalid by rev@example.org: wrong licence");
         report.verdict = Verdict::NotTestable;
         assert!(sentence(BuildStatus::Invalid, Some(&report), &[]).contains("not to blame"));

@@ -80,6 +80,18 @@ pub fn label(key: &str) -> String {
     text
 }
 
+/// With a capital letter in front, unless the first word is a name such as `engineId`.
+pub fn sentence(text: &str) -> String {
+    let mut text = text.to_owned();
+    let word = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    if word.chars().all(|c| c.is_ascii_lowercase())
+        && let Some(first) = text.get_mut(..1)
+    {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +127,12 @@ mod tests {
         assert_eq!(durations, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "2 min 5 s", "1 h 0 min", "1 h 3 min"]);
         let sizes = [0, 1, 1023, 1024, 1 << 20, (1 << 20) - 1, 50_647_000, u64::MAX].map(size);
         assert_eq!(sizes, ["0 bytes", "1 byte", "1023 bytes", "1.0 KiB", "1.0 MiB", "1.0 MiB", "48.3 MiB", "16384.0 PiB"]);
+    }
+
+    #[test]
+    fn sentences_begin_with_a_capital_letter() {
+        let shown = ["register the engine", "engineId is missing", "Done", "", "été", "/var/x is a folder"].map(sentence);
+        assert_eq!(shown, ["Register the engine", "engineId is missing", "Done", "", "été", "/var/x is a folder"]);
     }
 
     #[test]

@@ -1,0 +1,263 @@
+//! `run`: the engine stays within its limits, and a batch engine ends well and hands something in (engine contract §2).
+
+use model::{
+    finding::{Finding, Severity},
+    run::{EngineKind, EngineRun, LimitHit, NotTestable, Outcome, Phase, Ready},
+};
+
+use super::{ending::{self, Ending, ending}, ran};
+use crate::{
+    evidence::{Evidence, Refusal, RunEvidence},
+    judge::{Check, Draft, Judgement, Needs},
+    last_words::last_words,
+    wording::{clip, count, list, size},
+};
+
+pub(super) const CHECK: Check = Check {
+    id: "run",
+    title: "The engine keeps its limits and ends well",
+    help: include_str!("../../../../docs/checks/run.md"),
+    needs: Needs::Run,
+    judge,
+};
+
+/// Operations named in one finding.
+const NAMED: usize = 5;
+
+fn judge(evidence: &Evidence) -> Judgement {
+    match &evidence.run {
+        RunEvidence::Refused(refusal) => return refused(refusal),
+        RunEvidence::Done(outcome) => {
+            if let Outcome::NotTestable(why) = outcome.as_ref() {
+                return not_testable(why);
+            }
+        }
+        RunEvidence::Pending | RunEvidence::Prevented(_) => {}
+    }
+    let run = match ran(evidence) {
+        Ok(run) => run,
+        Err(judgement) => return judgement,
+    };
+    let mut drafts: Vec<Draft> = Vec::new();
+    let ended = ending(run);
+    match ended {
+        Ending::Memory => drafts.push(memory(run, evidence.limits().memory_bytes).into()),
+        Ending::Time => drafts.push(time(run, evidence.limits().wall_ms / 1000).into()),
+        Ending::Exit => drafts.extend(exit(run).map(Draft::from)),
+        Ending::Done if run.kind == EngineKind::Batch => drafts.extend(batch(run).map(Draft::from)),
+        Ending::Done | Ending::BeforeReady | Ending::Crash => {}
+    }
+    let told = |hit: &&LimitHit| hit.limit == "wall_ms" || (hit.limit == "memory_bytes" && ended == Ending::Memory);
+    drafts.extend(run.record.limits_hit.iter().filter(|hit| !told(hit)).map(|hit| limit(hit).into()));
+    drafts.extend(log_cut(run).map(Draft::from));
+    drafts.extend(refused_calls(run).map(Draft::from));
+    Judgement::Judged(drafts)
+}
+
+fn refused(refusal: &Refusal) -> Judgement {
+    let mut finding = Finding::new(
+        "run.host",
+        Severity::Error,
+        format!("The engine could not be run: {}", clip(&refusal.reason, 55)),
+        "Nothing is said about the engine: the fault is the gate's own. Without a safe sandbox nothing is run at all.",
+        &refusal.mend,
+    );
+    finding.evidence = refusal.details.iter().take(10).map(|line| clip(line, 400)).collect();
+    let finding = finding.message(format!("The engine could not be run: {}", refusal.reason));
+    Judgement::CouldNotRun { reason: refusal.reason.clone(), finding: Some(finding.into()) }
+}
+
+fn not_testable(why: &NotTestable) -> Judgement {
+    let (reason, finding) = match why {
+        NotTestable::Queue => (
+            "queue engines cannot be tested here",
+            Finding::new(
+                "run.queue",
+                Severity::Error,
+                "This engine reads a message queue and cannot be tested here",
+                "There is no queue in the sandbox. That is no fault of the engine: a person decides.",
+                "Ask a reviewer, or make it a webhook engine: set VERITONE_WEBHOOK_READY and VERITONE_WEBHOOK_PROCESS.",
+            ),
+        ),
+        NotTestable::NoSample { formats } => {
+            let formats: Vec<String> = formats.iter().take(NAMED).map(|format| clip(format, 60)).collect();
+            let shown = if formats.is_empty() { "no format at all".to_owned() } else { list(&formats, "and") };
+            let finding = Finding::new(
+                "run.no_sample",
+                Severity::Error,
+                format!("There is no sample input of a type the engine takes: {}", clip(&shown, 35)),
+                "Without an input the engine can read, nothing can be said about its results. That is no fault of the engine.",
+                "Ask a reviewer, or list a type there is a sample for: text/plain, text/html, text/csv, application/json, audio/wav, image/png.",
+            );
+            ("there is no sample input of a type it takes", finding.quote(shown))
+        }
+    };
+    Judgement::CouldNotRun { reason: reason.to_owned(), finding: Some(finding.message(format!("The engine could not be tested: {reason}")).into()) }
+}
+
+/// What it was doing when it ended.
+fn phase(run: &EngineRun) -> String {
+    match (run.kind, &run.ready, run.exchanges.last()) {
+        (EngineKind::Batch | EngineKind::Queue, ..) => "while it worked".to_owned(),
+        (_, Some(Ready::Ready { .. }), Some(last)) => format!("in the call with {}", last.sample),
+        (_, Some(Ready::Ready { .. }), None) => "after it got ready".to_owned(),
+        _ => "before it was ready".to_owned(),
+    }
+}
+
+fn memory(run: &EngineRun, limit: u64) -> Finding {
+    let phase = phase(run);
+    let larger = match limit {
+        limit if limit < 2 << 30 => "clusterSize medium (2 GB)",
+        limit if limit < 6 << 30 => "clusterSize large (6 GB)",
+        _ => "a smaller model",
+    };
+    let mut finding = Finding::new(
+        "run.memory",
+        Severity::Error,
+        format!("Engine needed more than its {} of memory {phase}", size(limit)),
+        "The cluster size in the manifest is the memory an engine gets, everywhere it runs.",
+        format!("Use {larger}, or load less: a smaller model, half precision, one worker process."),
+    );
+    finding = finding.message(format!("Error running container: out of memory ({})", size(limit))).at(phase).field("clusterSize");
+    finding.evidence.push(format!("peak | {}", size(run.record.peak_memory_bytes)));
+    finding.evidence.extend(last_words(&run.record.log).lines);
+    finding
+}
+
+fn time(run: &EngineRun, seconds: u64) -> Finding {
+    let phase = match run.ran_out_in {
+        Some(Phase::Later) => "while its hooks were waited for".to_owned(),
+        _ => phase(run),
+    };
+    let mut finding = Finding::new(
+        "run.timeout",
+        Severity::Error,
+        format!("Time of the test run ({seconds} s) was over {phase}"),
+        "A test run has ten minutes in all; maxTTL in every call says how much of it is left.",
+        "Load the model before the ready hook answers 200, and answer each call as soon as its result is there.",
+    );
+    finding = finding.message(format!("Test timed out after {seconds} s")).at(phase);
+    let slow = run.exchanges.iter().rev().take(3);
+    finding.evidence.extend(slow.map(|exchange| format!("{} | attempt {}, {} s", exchange.sample, exchange.attempt, exchange.duration_ms / 1000)));
+    finding.evidence.extend(last_words(&run.record.log).lines);
+    finding
+}
+
+/// A batch engine that ended with a failure.
+fn exit(run: &EngineRun) -> Option<Finding> {
+    let how = ending::words(&run.record.exit)?;
+    let words = last_words(&run.record.log);
+    let said = words.cause.as_deref().map(|cause| format!(": {}", clip(cause, 50))).unwrap_or_default();
+    let fix = match (&words.place, ending::hint(&run.record.exit)) {
+        (Some(place), _) => format!("Mend {place}."),
+        (None, Some(hint)) => hint.to_owned(),
+        (None, None) => "Mend what the quoted lines say; a batch engine ends with exit code 0 when its work is done.".to_owned(),
+    };
+    let why = "A batch engine says by exit code 0 that its work is done; any other end is a failure.";
+    let mut finding = Finding::new("run.exit", Severity::Error, format!("Engine ended with {how}{said}"), why, fix);
+    finding = finding.message(format!("Error running container: {how}"));
+    finding.place = Some(words.place.unwrap_or_else(|| format!("process {}", clip(&run.args.join(" "), 120))));
+    finding.evidence = words.lines;
+    finding.evidence.extend(run.task.failure_message.iter().map(|text| format!("task failed | {}", clip(text, 240))));
+    Some(finding)
+}
+
+/// A batch engine that ended with exit code 0: its task has to be complete, and something handed in.
+fn batch(run: &EngineRun) -> Option<Finding> {
+    let last = run.task.statuses.last().map(String::as_str);
+    let why = "Nobody but the engine knows when its task is done and what came of it: it has to say so through the API.";
+    let said = last.map_or_else(|| "it set none".to_owned(), |status| format!("the last it set is {}", clip(status, 20)));
+    let mut finding = match last {
+        Some("complete") if run.outputs.is_empty() => Finding::new(
+            "run.result",
+            Severity::Error,
+            "Engine completed its task without handing in any result",
+            why,
+            "Hand the result in before completing the task: uploadEngineResult or createAsset, or output of updateTask.",
+        )
+        .message("Engine result missing: neither an asset nor an output was handed in"),
+        Some("complete") => return None,
+        Some("failed") => {
+            let reason = run.task.failure_reason.as_deref().or(run.task.failure_message.as_deref()).unwrap_or("no reason given");
+            Finding::new("run.task", Severity::Error, format!("Engine set its task to failed: {}", clip(reason, 55)), why, "Mend what the engine reports.")
+                .message(format!("Engine task failed: {}", clip(reason, 100)))
+        }
+        Some("paused") => Finding::new(
+            "run.paused",
+            Severity::Warning,
+            "Engine paused its task to be woken up later; what follows was not tested",
+            "The test does not wake engines up: only the part before the pause is certified.",
+            "Let a reviewer look at the second part.",
+        )
+        .message("Engine task paused: the part after the pause was not tested"),
+        _ => Finding::new(
+            "run.task",
+            Severity::Error,
+            format!("Engine ended without completing its task: {said}"),
+            why,
+            "Call updateTask(input: {id: taskId, status: complete}) before the end.",
+        )
+        .message("Engine task not complete"),
+    };
+    finding.place = Some(format!("task of the test run, {} of the API", count(run.task.api_calls as usize, "call")));
+    finding.evidence = run.task.refused_calls.iter().take(NAMED).map(|call| format!("refused | {}", clip(call, 240))).collect();
+    finding.evidence.extend(last_words(&run.record.log).lines);
+    Some(finding)
+}
+
+/// A limit that was reached without ending the run.
+fn limit(hit: &LimitHit) -> Finding {
+    let allowed = hit.allowed;
+    let (code, fact, fix) = match hit.limit.as_str() {
+        "memory_bytes" => ("run.memory", format!("Engine reached its memory limit of {}", size(allowed)), "Use a larger clusterSize, or load less.".to_owned()),
+        "pids" => ("run.pids", format!("Engine reached its limit of {allowed} processes and threads"), "Start fewer workers and threads; set OMP_NUM_THREADS and the like.".to_owned()),
+        "log_bytes" => ("run.log", format!("Engine wrote more log than the {} that are kept", size(allowed)), "Log less: one line per call is enough.".to_owned()),
+        "log_line_bytes" => ("run.log", format!("Engine wrote log lines longer than {}", size(allowed)), "Do not log whole inputs or results.".to_owned()),
+        "file_bytes" => ("run.files", format!("Engine tried to write a file larger than {}", size(allowed)), "Write less, or in parts.".to_owned()),
+        "writable_bytes" => ("run.files", format!("Engine filled the {} it may write", size(allowed)), "Write less, and remove what is no longer needed.".to_owned()),
+        other => ("run.limit", format!("Engine reached the limit {} of {allowed}", clip(other, 40)), "Use less of it.".to_owned()),
+    };
+    let why = "What goes beyond a limit is refused or dropped, here and wherever the engine runs.";
+    let finding = Finding::new(code, Severity::Warning, fact.clone(), why, fix);
+    finding.message(format!("Limit reached: {fact}")).at("test run").quote(format!("highest value | {}", hit.peak))
+}
+
+/// Log lines were dropped, and no limit says so.
+fn log_cut(run: &EngineRun) -> Option<Finding> {
+    let told = run.record.limits_hit.iter().any(|hit| hit.limit.starts_with("log_"));
+    (run.record.log_truncated && !told).then(|| {
+        let finding = Finding::new(
+            "run.log",
+            Severity::Warning,
+            "Engine wrote more log than is kept",
+            "What goes beyond is dropped: the lines that explain a failure may be among them.",
+            "Log less: one line per call is enough.",
+        );
+        finding.message("Limit reached: more log than is kept").at("test run")
+    })
+}
+
+/// Calls of the API that its token does not allow, all in one finding.
+fn refused_calls(run: &EngineRun) -> Option<Finding> {
+    let calls = &run.task.refused_calls;
+    let mut names: Vec<String> = calls.iter().map(|call| clip(call.split(':').next().unwrap_or_default(), 40)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let shown = list(names.get(..NAMED.min(names.len())).unwrap_or_default(), "and");
+    if calls.is_empty() {
+        return None;
+    }
+    let mut finding = Finding::new(
+        "run.refused_calls",
+        Severity::Warning,
+        format!("{} of the API refused: {}", count(calls.len(), "call"), clip(&shown, 45)),
+        "The token of a task is good for that task and its own objects; nothing else is allowed, here and wherever the engine runs.",
+        "Remove these calls, or use the ids that came with the payload.",
+    );
+    finding.evidence = calls.iter().take(NAMED).map(|call| clip(call, 240)).collect();
+    Some(finding.message(format!("API call not allowed: {shown}")).at("API of the test run"))
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,76 @@
+//! Limits, ends of batch engines, and runs that did not take place.
+
+use model::run::Exit;
+
+use super::*;
+use crate::{
+    checks::fixtures::Fixture,
+    evidence::tests::{batch, webhook},
+};
+
+fn hit(limit: &str, allowed: u64) -> LimitHit {
+    LimitHit { limit: limit.into(), allowed, peak: allowed }
+}
+
+pub(crate) fn fixtures() -> Vec<Fixture> {
+    let statuses = |statuses: &[&str]| batch().task(|task| task.statuses = statuses.iter().map(|status| (*status).to_owned()).collect());
+    vec![
+        Fixture::pass("webhook", webhook()),
+        Fixture::pass("batch", batch()),
+        Fixture::fail("memory", webhook().exit(Exit::OutOfMemory).limit_hit(hit("memory_bytes", 512 << 20)), "run.memory"),
+        Fixture::fail("time", webhook().ran_out(Phase::Process), "run.timeout"),
+        Fixture::fail("time of a batch engine", batch().exit(Exit::TimedOut).ran_out(Phase::Batch), "run.timeout"),
+        Fixture::fail("exit code", batch().exit(Exit::Exited { code: 2 }).stderr("no model\n"), "run.exit"),
+        Fixture::fail("signal", batch().exit(Exit::Signaled { signal: 31 }), "run.exit"),
+        Fixture::fail("task failed", statuses(&["running", "failed"]), "run.task"),
+        Fixture::fail("task left running", statuses(&["running"]), "run.task"),
+        Fixture::fail("task never touched", statuses(&[]), "run.task"),
+        Fixture::fail("nothing handed in", batch().outputs(vec![]), "run.result"),
+        Fixture::warn("paused", statuses(&["running", "paused"]), "run.paused"),
+        Fixture::warn("processes", webhook().limit_hit(hit("pids", 1024)), "run.pids"),
+        Fixture::warn("memory reached and survived", webhook().limit_hit(hit("memory_bytes", 512 << 20)), "run.memory"),
+        Fixture::warn("much log", webhook().limit_hit(hit("log_bytes", 1 << 20)).log_truncated(), "run.log"),
+        Fixture::warn("log cut without a word", webhook().log_truncated(), "run.log"),
+        Fixture::warn("a large file", webhook().limit_hit(hit("file_bytes", 2 << 30)), "run.files"),
+        Fixture::warn("a limit of tomorrow", webhook().limit_hit(hit("gpu_seconds", 5)), "run.limit"),
+        Fixture::warn("refused calls", webhook().task(|task| task.refused_calls = vec!["deleteEngine: not_allowed".into()]), "run.refused_calls"),
+        Fixture::could_not("no sandbox", webhook().refused(), Some("run.host")),
+        Fixture::could_not("queue", webhook().not_testable(NotTestable::Queue), Some("run.queue")),
+        Fixture::could_not("no sample", webhook().not_testable(NotTestable::NoSample { formats: vec!["video/mp4".into()] }), Some("run.no_sample")),
+        Fixture::skip("a broken layer", webhook().prevented("a layer is broken; see check layers"), "see check layers"),
+        Fixture::skip("pending", webhook().still_to_come(), "still to come"),
+    ]
+}
+
+fn only(builder: crate::evidence::tests::Builder) -> Finding {
+    match judge(&builder.evidence()) {
+        Judgement::Judged(mut drafts) if drafts.len() == 1 => drafts.remove(0).finding,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn documented_sentences_are_kept() {
+    assert_eq!(only(webhook().ran_out(Phase::Process)).message, "Test timed out after 600 s");
+    assert_eq!(only(batch().exit(Exit::Exited { code: 7 })).message, "Error running container: exit code 7");
+    let memory = only(webhook().exit(Exit::OutOfMemory));
+    assert_eq!(memory.message, "Error running container: out of memory (512 MiB)");
+    assert!(memory.fix.contains("medium"));
+}
+
+#[test]
+fn a_failed_exit_is_not_also_told_as_an_unfinished_task() {
+    let finding = only(batch().exit(Exit::Exited { code: 1 }).outputs(vec![]).task(|task| {
+        task.statuses = vec!["running".into(), "failed".into()];
+        task.failure_message = Some("no model".into());
+    }));
+    assert_eq!(finding.code, "run.exit");
+    assert!(finding.evidence.contains(&"task failed | no model".to_owned()));
+}
+
+#[test]
+fn messages_have_no_measured_values() {
+    let found = only(webhook().limit_hit(LimitHit { limit: "pids".into(), allowed: 1024, peak: 1037 }));
+    assert_eq!(found.message, "Limit reached: Engine reached its limit of 1024 processes and threads");
+    assert!(found.evidence[0].contains("1037"));
+}

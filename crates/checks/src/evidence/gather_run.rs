@@ -1,0 +1,168 @@
+//! Unpacks the image and runs the engine once. Never fails: what kept us from running it is part of the evidence.
+
+use std::{error::Error as _, sync::Arc};
+
+use harness::{Caps, Command, Job, Pace, Registration, samples};
+use image::{BlobSource, ImageConfig, Inspection, LayerCache};
+use model::{
+    capability::Capability,
+    engine::DeploymentModel,
+    id::{EngineId, OrganizationId},
+    manifest::Manifest,
+    run::Limits,
+};
+use sandbox::{LogSink, Rootfs, Sandbox};
+
+use super::{ManifestEvidence, Refusal, RunEvidence, StaticEvidence, Terms, gather_static::{chain, fault_of}};
+
+/// The organization of an engine that has none, on a laptop.
+const NOBODY: OrganizationId = OrganizationId(1);
+
+/// What a run needs of whoever wants it.
+pub struct RunSetup {
+    /// Where the engine runs.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Where its layers are unpacked to.
+    pub layers: Arc<LayerCache>,
+    /// Where its layers come from.
+    pub source: Arc<dyn BlobSource>,
+    /// Name of the run: `[a-z0-9-]`, at most 64 characters.
+    pub run_id: String,
+    /// Receives each log line as it comes.
+    pub log: LogSink,
+    /// Randomness; never used twice.
+    pub seed: [u8; 32],
+    /// Now.
+    pub started_at: jiff::Timestamp,
+    /// Pauses and waits of the run.
+    pub pace: Pace,
+}
+
+/// Runs the engine of an image. Ends within the limits of the run, plus the time it takes to unpack the layers.
+pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) -> RunEvidence {
+    let (inspection, manifest) = match prerequisites(fixed) {
+        Ok(both) => both,
+        Err(evidence) => return evidence,
+    };
+    let rootfs = match unpack(inspection, &setup).await {
+        Ok(rootfs) => rootfs,
+        Err(evidence) => return evidence,
+    };
+    let capability = terms.capability.or_else(|| Capability::from_word(manifest.category.as_deref()?));
+    let job = Job {
+        sandbox: setup.sandbox,
+        run_id: setup.run_id,
+        rootfs,
+        command: command_of(&inspection.config),
+        manifest,
+        registration: registration_of(terms, capability, manifest),
+        limits: Limits::certification(manifest.cluster_size, manifest.min_memory_required),
+        samples: samples::for_capability(capability, &samples::formats_of(manifest)),
+        log: setup.log,
+        seed: setup.seed,
+        started_at: setup.started_at,
+        pace: setup.pace,
+        caps: Caps::default(),
+    };
+    match harness::certify(job).await {
+        Ok(outcome) => RunEvidence::Done(Box::new(outcome)),
+        Err(error) => RunEvidence::Refused(refusal_of(&error)),
+    }
+}
+
+/// What a run cannot do without. A missing piece is always told by a static check.
+fn prerequisites(fixed: &StaticEvidence) -> Result<(&Inspection, &Manifest), RunEvidence> {
+    let prevented = |reason: &str| Err(RunEvidence::Prevented(reason.to_owned()));
+    let Some(inspection) = &fixed.inspection else {
+        return match &fixed.image {
+            super::ImageEvidence::Unread(reason) => Err(RunEvidence::Refused(Refusal {
+                reason: "the image could not be read".to_owned(),
+                details: vec![reason.clone()],
+                mend: "Mend what the details name, then check again.".to_owned(),
+            })),
+            _ => prevented("the image cannot be tested; see check image"),
+        };
+    };
+    if inspection.layers.iter().any(|layer| layer.broken().is_some()) {
+        return prevented("a layer is broken; see check layers");
+    }
+    match &fixed.manifest {
+        ManifestEvidence::Found { manifest: Some(manifest), .. } => Ok((inspection, manifest)),
+        ManifestEvidence::Unread(reason) => Err(RunEvidence::Refused(Refusal {
+            reason: "the manifest could not be read".to_owned(),
+            details: vec![reason.clone()],
+            mend: "Mend what the details name, then check again.".to_owned(),
+        })),
+        _ => prevented("without a readable manifest it is not known how to run the engine; see check manifest"),
+    }
+}
+
+async fn unpack(inspection: &Inspection, setup: &RunSetup) -> Result<Rootfs, RunEvidence> {
+    let layers = inspection.visible_layers().to_vec();
+    let (cache, source) = (Arc::clone(&setup.layers), Arc::clone(&setup.source));
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let caps = image::Caps::default();
+        layers.iter().map(|layer| cache.ensure(source.as_ref(), layer, &caps)).collect::<Result<Vec<_>, _>>()
+    });
+    match unpacking.await {
+        Ok(Ok(lower)) => Ok(Rootfs { lower }),
+        Ok(Err(error)) => match fault_of(&error) {
+            Some(fault) => Err(RunEvidence::Prevented(format!("the image cannot be unpacked: {fault}; see check layers"))),
+            None => Err(RunEvidence::Refused(Refusal {
+                reason: "the image could not be unpacked".to_owned(),
+                details: vec![chain(&error)],
+                mend: "Free space where layers are unpacked, check its rights, then check again.".to_owned(),
+            })),
+        },
+        Err(error) => Err(RunEvidence::Refused(Refusal {
+            reason: "the image could not be unpacked".to_owned(),
+            details: vec![error.to_string()],
+            mend: "Check again; if it happens again, report it with these details.".to_owned(),
+        })),
+    }
+}
+
+/// What the config says about starting it, without any interpretation.
+pub(crate) fn command_of(config: &ImageConfig) -> Command {
+    let pair = |variable: &String| match variable.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (variable.clone(), String::new()),
+    };
+    Command {
+        entrypoint: config.entrypoint.clone().unwrap_or_default(),
+        cmd: config.cmd.clone().unwrap_or_default(),
+        env: config.env.iter().map(pair).collect(),
+        working_dir: config.working_dir.clone(),
+        user: config.user.clone(),
+    }
+}
+
+fn registration_of(terms: &Terms, capability: Option<Capability>, manifest: &Manifest) -> Registration {
+    Registration {
+        organization: terms.organization.unwrap_or(NOBODY),
+        engine: terms.engine.or(manifest.engine_id).unwrap_or(EngineId(Default::default())),
+        engine_name: terms.engine_name.clone(),
+        capability,
+        deployment_model: terms.deployment_model.unwrap_or(DeploymentModel::FullyNetworkIsolated),
+        payload: terms.payload.clone(),
+    }
+}
+
+fn refusal_of(error: &harness::Error) -> Refusal {
+    let sandbox = error.source().and_then(|source| source.downcast_ref::<sandbox::Error>());
+    match sandbox {
+        Some(sandbox::Error::HostNotReady(failures)) => Refusal {
+            reason: "this host cannot run untrusted images safely".to_owned(),
+            details: failures.iter().map(|failure| format!("{}: {}; {}", failure.id, failure.detail, failure.mend)).collect(),
+            mend: "Run `plimsoll doctor`, mend what it names, then check again.".to_owned(),
+        },
+        _ => Refusal {
+            reason: "the sandbox did not work".to_owned(),
+            details: vec![chain(error)],
+            mend: "Run `plimsoll doctor`, then check again; if it happens again, report it with these details.".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

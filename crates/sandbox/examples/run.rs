@@ -1,0 +1,54 @@
+//! Runs a command in a directory as if it were an image: `cargo run -p sandbox --example run -- ROOT COMMAND [ARGUMENT]...`
+//!
+//! Prints the log as it comes and the record at the end. It is also how a program hands over to the helper: by its own first argument.
+
+use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
+
+use model::{
+    manifest::ClusterSize,
+    run::{Limits, RunSpec},
+};
+use sandbox::{
+    Rootfs, Sandbox,
+    local::{Helper, Local},
+};
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
+fn main() -> ExitCode {
+    let mut words = env::args().skip(1);
+    let Some(first) = words.next() else {
+        eprintln!("usage: run ROOT COMMAND [ARGUMENT]...");
+        return ExitCode::from(2);
+    };
+    if first == "sandbox-helper" {
+        return ExitCode::from(sandbox::helper_main() as u8);
+    }
+    let Ok(root) = PathBuf::from(&first).canonicalize() else {
+        eprintln!("{first} is no directory");
+        return ExitCode::from(2);
+    };
+    let spec = RunSpec {
+        args: words.collect(),
+        env: Vec::new(),
+        working_dir: "/".to_owned(),
+        user: String::new(),
+        limits: Limits::certification(ClusterSize::Small, None),
+        files: Vec::new(),
+    };
+    let local = Local::new(env::temp_dir().join("sandbox-example"), Helper::default());
+    let sink = Arc::new(|line: model::run::LogLine| println!("{:>6} {:?} {}", line.at_ms, line.stream, line.text));
+    let record = local.open("example").and_then(|session| session.start(&Rootfs { lower: vec![root] }, &spec, sink)?.wait());
+    match record {
+        Ok(record) => {
+            println!(
+                "{:?} after {} ms, {} ms of CPU, {} bytes of memory",
+                record.exit, record.wall_ms, record.cpu_ms, record.peak_memory_bytes
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

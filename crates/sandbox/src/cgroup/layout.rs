@@ -1,0 +1,160 @@
+//! Which control groups this host has, out of `/proc/self/mountinfo`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What a run needs. `cpuacct` only counts, the others limit.
+const NEEDED: [&str; 4] = ["memory", "pids", "cpu", "cpuacct"];
+/// What version 2 calls the same; its `cpu` counts as well.
+pub(super) const NEEDED_UNIFIED: [&str; 3] = ["memory", "pids", "cpu"];
+
+/// A mounted cgroup file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CgroupMount {
+    /// Where.
+    pub(crate) path: PathBuf,
+    unified: bool,
+    controllers: Vec<&'static str>,
+}
+
+/// Where the needed controllers are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Version 1: controller and root of its hierarchy; several controllers may share one.
+    Legacy(Vec<(&'static str, PathBuf)>),
+    /// Version 2.
+    Unified(PathBuf),
+}
+
+/// Why the host's control groups are of no use.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LayoutError {
+    #[error("no control groups are mounted")]
+    None,
+    #[error("the controllers {0} are not there")]
+    Missing(String),
+}
+
+impl Layout {
+    /// Looks at the host.
+    pub(crate) fn of_host() -> Result<Self, LayoutError> {
+        let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self::choose(&cgroup_mounts(&text), |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())
+    }
+
+    /// Version 1 wherever it has a needed controller, because a controller is in one generation at a time.
+    fn choose(mounts: &[CgroupMount], unified_controllers: impl Fn(&Path) -> String) -> Result<Self, LayoutError> {
+        let find =
+            |name: &'static str| mounts.iter().find(|mount| mount.controllers.contains(&name)).map(|mount| (name, mount.path.clone()));
+        let found: Vec<_> = NEEDED.into_iter().filter_map(find).collect();
+        let missing = |names: &[&str], has: &dyn Fn(&str) -> bool| {
+            let missing: Vec<_> = names.iter().copied().filter(|name| !has(name)).collect();
+            if missing.is_empty() { Ok(()) } else { Err(LayoutError::Missing(missing.join(", "))) }
+        };
+        if !found.is_empty() {
+            missing(&NEEDED, &|name| found.iter().any(|(found, _)| *found == name))?;
+            return Ok(Self::Legacy(found));
+        }
+        let root = &mounts.iter().find(|mount| mount.unified).ok_or(LayoutError::None)?.path;
+        let controllers = unified_controllers(root);
+        missing(&NEEDED_UNIFIED, &|name| controllers.split_ascii_whitespace().any(|there| there == name))?;
+        Ok(Self::Unified(root.clone()))
+    }
+
+    pub(crate) fn is_unified(&self) -> bool {
+        matches!(self, Self::Unified(_))
+    }
+
+    /// The root of every hierarchy in use, each once.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Path> {
+        let all: Vec<&Path> = match self {
+            Self::Legacy(found) => found.iter().map(|(_, root)| root.as_path()).collect(),
+            Self::Unified(root) => vec![root],
+        };
+        let first = |i: usize| !all[..i].contains(&all[i]);
+        let unique: Vec<_> = (0..all.len()).filter(|i| first(*i)).map(|i| all[i]).collect();
+        unique.into_iter()
+    }
+
+    /// The root of the hierarchy that has a controller.
+    pub(crate) fn root_of(&self, controller: &str) -> &Path {
+        match self {
+            Self::Legacy(found) => found.iter().find(|(name, _)| *name == controller).map_or(Path::new("/nonexistent"), |(_, root)| root),
+            Self::Unified(root) => root,
+        }
+    }
+
+    /// For people.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Legacy(_) => "control groups version 1: memory, pids, cpu, cpuacct".to_owned(),
+            Self::Unified(root) => format!("control groups version 2 at {}", root.display()),
+        }
+    }
+}
+
+/// The cgroup file systems in a mount table, in its order.
+pub(crate) fn cgroup_mounts(mountinfo: &str) -> Vec<CgroupMount> {
+    mountinfo.lines().filter_map(cgroup_mount).collect()
+}
+
+fn cgroup_mount(line: &str) -> Option<CgroupMount> {
+    let (left, right) = line.split_once(" - ")?;
+    let path = unescape(left.split(' ').nth(4)?);
+    let mut right = right.split(' ');
+    let kind = right.next()?;
+    let options: Vec<&str> = right.nth(1)?.split(',').collect();
+    let unified = match kind {
+        "cgroup" => false,
+        "cgroup2" => true,
+        _ => return None,
+    };
+    let controllers = NEEDED.into_iter().filter(|name| !unified && options.contains(name)).collect();
+    Some(CgroupMount { path, unified, controllers })
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    let replaced = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
+    PathBuf::from(replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+25 24 0:22 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+26 25 0:23 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+27 25 0:24 / /sys/fs/cgroup/memory rw,relatime shared:5 - cgroup cgroup rw,memory
+28 25 0:25 / /sys/fs/cgroup/a\\040b rw,relatime - cgroup cgroup rw,pids
+29 25 0:26 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+";
+
+    #[test]
+    fn version_1_is_found_beside_an_empty_version_2() {
+        let layout = Layout::choose(&cgroup_mounts(HYBRID), |_| String::new()).unwrap();
+        assert!(!layout.is_unified());
+        assert_eq!(layout.root_of("cpuacct"), Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(layout.root_of("pids"), Path::new("/sys/fs/cgroup/a b"));
+        let roots: Vec<_> = layout.roots().collect();
+        assert_eq!(roots.len(), 3, "a shared hierarchy counts once: {roots:?}");
+    }
+
+    #[test]
+    fn version_2_needs_its_controllers() {
+        let mounts = cgroup_mounts("30 1 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
+        let layout = Layout::choose(&mounts, |_| "cpuset cpu io memory pids".to_owned()).unwrap();
+        assert_eq!(layout, Layout::Unified("/sys/fs/cgroup".into()));
+        assert_eq!(Layout::choose(&mounts, |_| "cpu".to_owned()), Err(LayoutError::Missing("memory, pids".to_owned())));
+    }
+
+    #[test]
+    fn half_a_version_1_and_nothing_at_all_are_refused() {
+        let half = cgroup_mounts("27 25 0:24 / /cg/memory rw - cgroup cgroup rw,memory\n");
+        assert_eq!(Layout::choose(&half, |_| String::new()), Err(LayoutError::Missing("pids, cpu, cpuacct".to_owned())));
+        assert_eq!(Layout::choose(&cgroup_mounts("nonsense\n1 2 3"), |_| String::new()), Err(LayoutError::None));
+    }
+}

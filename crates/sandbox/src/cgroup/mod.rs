@@ -1,0 +1,187 @@
+//! Control groups: the limits of a run, what it used, and the one handle by which all of it can be killed.
+//!
+//! Both generations: version 1 with a hierarchy per controller (also beside an empty version 2, "hybrid"), and version 2. What is written where is
+//! decided by pure functions; this file does the writing.
+
+mod layout;
+mod settings;
+mod usage;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use model::run::Limits;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+pub(crate) use layout::{Layout, cgroup_mounts};
+pub(crate) use usage::Usage;
+
+use crate::{Error, owner::owner_of};
+
+/// The one parent of all runs, below the root of every hierarchy.
+const PARENT: &str = "plimsoll";
+/// How long a killed group may take until it is empty. Processes stuck in the kernel longer than this are left to the next sweep.
+const EMPTY_WITHIN: Duration = Duration::from_secs(5);
+
+/// The control group of one run: one directory per hierarchy.
+#[derive(Debug)]
+pub(crate) struct Group {
+    layout: Layout,
+    name: String,
+}
+
+/// A directory of the run's control group and how its first process gets in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct View {
+    /// The directory on the host.
+    pub(crate) source: PathBuf,
+    /// Where the engine finds it, read-only, because language runtimes size themselves by it.
+    pub(crate) target: PathBuf,
+    /// Version 2.
+    pub(crate) unified: bool,
+}
+
+impl Group {
+    /// Makes the group and sets its limits.
+    pub(crate) fn create(layout: &Layout, name: &str, limits: &Limits) -> Result<Self, Error> {
+        let group = Self { layout: layout.clone(), name: name.to_owned() };
+        for parent in layout.roots().map(|root| root.join(PARENT)) {
+            make_parent(layout, &parent)?;
+            let dir = parent.join(name);
+            if let Err(source) = fs::create_dir(&dir) {
+                return Err(match source.kind() {
+                    io::ErrorKind::AlreadyExists => Error::Busy(name.to_owned()),
+                    _ => Error::File { action: "make the control group", path: dir, source },
+                });
+            }
+        }
+        group.set_limits(limits)?;
+        Ok(group)
+    }
+
+    fn set_limits(&self, limits: &Limits) -> Result<(), Error> {
+        for setting in settings::settings(self.layout.is_unified(), limits) {
+            let path = self.dir(setting.controller).join(setting.file);
+            match fs::write(&path, &setting.value) {
+                Ok(()) => {}
+                Err(source) if !setting.required && source.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Error::File { action: "set the limit", path, source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory in which a controller's files are.
+    fn dir(&self, controller: &str) -> PathBuf {
+        self.layout.root_of(controller).join(PARENT).join(&self.name)
+    }
+
+    fn dirs(&self) -> impl Iterator<Item = PathBuf> {
+        self.layout.roots().map(|root| root.join(PARENT).join(&self.name))
+    }
+
+    /// What the first process joins and what the engine is shown.
+    pub(crate) fn views(&self) -> Vec<View> {
+        let unified = self.layout.is_unified();
+        let target = |source: &Path| match (unified, source.ancestors().nth(2).and_then(Path::file_name)) {
+            (false, Some(hierarchy)) => Path::new("/sys/fs/cgroup").join(hierarchy),
+            _ => PathBuf::from("/sys/fs/cgroup"),
+        };
+        self.dirs().map(|source| View { target: target(&source), source, unified }).collect()
+    }
+
+    /// Kills every process of the group and waits until none is left; true if none is.
+    pub(crate) fn kill(&self) -> bool {
+        // A fork bomb cannot outrun us when it cannot fork. Version 2 kills at once and needs no such help, but it does not hurt.
+        let _ = fs::write(self.dir("pids").join("pids.max"), "0");
+        let deadline = Instant::now() + EMPTY_WITHIN;
+        let mut pause = Duration::from_micros(200);
+        loop {
+            if self.layout.is_unified() {
+                let _ = fs::write(self.dir("memory").join("cgroup.kill"), "1");
+            }
+            let left: usize = self.dirs().map(|dir| kill_members(&dir)).sum();
+            if left == 0 || Instant::now() >= deadline {
+                return left == 0;
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// What was used so far.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::read(self.layout.is_unified(), &|controller, file| fs::read_to_string(self.dir(controller).join(file)).ok())
+    }
+}
+
+/// Removes the group; what cannot be removed in time is left to the next sweep.
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.dirs().for_each(|dir| remove_dir(&dir));
+    }
+}
+
+/// Kills and removes the groups of processes that are gone.
+pub(crate) fn sweep(layout: &Layout) {
+    for root in layout.roots() {
+        let Ok(entries) = fs::read_dir(root.join(PARENT)) else { continue };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let dead = names.filter(|name| owner_of(name).is_some_and(|owner| owner.is_dead()));
+        for name in dead.collect::<Vec<_>>() {
+            Group { layout: layout.clone(), name }.kill();
+        }
+    }
+}
+
+fn make_parent(layout: &Layout, parent: &Path) -> Result<(), Error> {
+    let failed = |path: &Path, source| Error::File { action: "make the control group", path: path.to_owned(), source };
+    fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
+    if layout.is_unified() {
+        let above = parent.ancestors().skip(1).take(1);
+        for dir in above.chain([parent]) {
+            let path = dir.join("cgroup.subtree_control");
+            let enabled = fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
+            if let Some(missing) = settings::to_enable(&enabled) {
+                fs::write(&path, missing).map_err(|source| failed(&path, source))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Kills the members of one directory and says how many there were.
+fn kill_members(dir: &Path) -> usize {
+    let members = members(dir);
+    let held: Vec<_> =
+        members.iter().filter_map(|pid| Some((*pid, rustix::process::pidfd_open(*pid, PidfdFlags::empty()).ok()?))).collect();
+    // A number may have passed to a stranger between reading it and opening it; whoever is still listed now is the one that was opened.
+    let still = self::members(dir);
+    for (_, process) in held.iter().filter(|(pid, _)| still.contains(pid)) {
+        let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
+    }
+    still.len()
+}
+
+/// Processes of another pid namespace show as 0 and are nobody we can kill from here.
+fn members(dir: &Path) -> Vec<Pid> {
+    let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw).collect()
+}
+
+/// A group stays busy for a moment after its last process is gone.
+fn remove_dir(dir: &Path) {
+    let mut pause = Duration::from_micros(200);
+    let deadline = Instant::now() + EMPTY_WITHIN;
+    while let Err(error) = fs::remove_dir(dir) {
+        if error.kind() != io::ErrorKind::ResourceBusy || Instant::now() >= deadline {
+            return;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}

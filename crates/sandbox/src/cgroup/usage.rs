@@ -1,0 +1,89 @@
+//! What a run used, read from the files of its control group.
+
+/// What the kernel counted. A number it does not count is `None` or zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Highest memory use, bytes.
+    pub(crate) memory_peak: u64,
+    /// CPU time, milliseconds.
+    pub(crate) cpu_ms: u64,
+    /// Highest number of processes.
+    pub(crate) pids_peak: Option<u64>,
+    /// Processes killed because memory ran out.
+    pub(crate) oom_kills: u64,
+    /// Forks refused.
+    pub(crate) forks_refused: u64,
+}
+
+impl Usage {
+    /// `read` gives the content of a controller's file.
+    pub(crate) fn read(unified: bool, read: &dyn Fn(&str, &str) -> Option<String>) -> Self {
+        let number = |controller, file| read(controller, file).and_then(|text| text.trim().parse::<u64>().ok());
+        let keyed = |controller, file, key| read(controller, file).and_then(|text| keyed(&text, key)).unwrap_or(0);
+        let pids_peak = number("pids", "pids.peak");
+        let forks_refused = keyed("pids", "pids.events", "max");
+        if unified {
+            let peak = number("memory", "memory.peak").or_else(|| number("memory", "memory.current"));
+            return Self {
+                memory_peak: peak.unwrap_or(0),
+                cpu_ms: keyed("cpu", "cpu.stat", "usage_usec") / 1000,
+                pids_peak,
+                oom_kills: keyed("memory", "memory.events", "oom_kill"),
+                forks_refused,
+            };
+        }
+        Self {
+            memory_peak: number("memory", "memory.max_usage_in_bytes").unwrap_or(0),
+            cpu_ms: number("cpuacct", "cpuacct.usage").unwrap_or(0) / 1_000_000,
+            pids_peak,
+            oom_kills: keyed("memory", "memory.oom_control", "oom_kill"),
+            forks_refused,
+        }
+    }
+}
+
+/// The number behind a key in lines of `key number`.
+fn keyed(text: &str, key: &str) -> Option<u64> {
+    text.lines().filter_map(|line| line.split_once(' ')).find(|(found, _)| *found == key)?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_1_files_are_understood() {
+        let usage = Usage::read(false, &|controller, file| {
+            let text = match (controller, file) {
+                ("memory", "memory.max_usage_in_bytes") => "1048576\n",
+                ("memory", "memory.oom_control") => "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+                ("cpuacct", "cpuacct.usage") => "123456789\n",
+                ("pids", "pids.events") => "max 3\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        });
+        assert_eq!(usage, Usage { memory_peak: 1 << 20, cpu_ms: 123, pids_peak: None, oom_kills: 2, forks_refused: 3 });
+    }
+
+    #[test]
+    fn version_2_files_are_understood() {
+        let usage = Usage::read(true, &|_, file| {
+            let text = match file {
+                "memory.current" => "4096\n",
+                "memory.events" => "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 1\n",
+                "cpu.stat" => "usage_usec 77000\nuser_usec 1\n",
+                "pids.peak" => "12\n",
+                "pids.events" => "max 0\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        });
+        assert_eq!(usage, Usage { memory_peak: 4096, cpu_ms: 77, pids_peak: Some(12), oom_kills: 1, forks_refused: 0 });
+    }
+
+    #[test]
+    fn nonsense_counts_as_nothing() {
+        assert_eq!(Usage::read(false, &|_, _| Some("a b c\n\n-1".to_owned())), Usage::default());
+    }
+}

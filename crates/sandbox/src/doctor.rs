@@ -1,0 +1,326 @@
+//! What this host holds back and what not: every promise of the sandbox is tried for real, by our own code inside a container.
+//!
+//! Nothing here is assumed from a version number. A line that fails says how to mend it.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread};
+
+use model::{
+    manifest::ClusterSize,
+    run::{Exit, Limits, RunRecord, RunSpec, Stream},
+};
+
+use crate::{
+    Error, Rootfs, Running,
+    cgroup::Layout,
+    local::{Ground, Helper, LocalSession},
+    probe::Name,
+    protocol::Program,
+};
+
+/// One line of the examination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Stable name, such as `limit.memory`.
+    pub id: &'static str,
+    /// What is promised.
+    pub title: &'static str,
+    /// Whether the promise holds.
+    pub ok: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What to do if it does not hold.
+    pub mend: Option<String>,
+    /// Nothing is run while it does not hold.
+    pub required: bool,
+}
+
+const MEMORY: u64 = 32 << 20;
+const PIDS: u32 = 16;
+const MILLI_CPUS: u32 = 200;
+const COMPUTE_MS: u64 = 400;
+const WALL_MS: u64 = 250;
+const WRITABLE: u64 = 2 << 20;
+const FILE: u64 = 1 << 20;
+
+/// Tries everything; takes about a second and never panics. `dir` and `helper` as for [`crate::local::Local::new`].
+pub fn examine(dir: PathBuf, helper: Helper) -> Vec<Probe> {
+    examine_ground(&Ground::new(dir, helper))
+}
+
+pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
+    let mut lines = vec![privilege(), control_groups()];
+    let tun = tun();
+    if lines.iter().any(|line| !line.ok) {
+        lines.push(tun);
+        return lines;
+    }
+    let [seen, memory, fork, compute, sleep] = run_all(ground);
+    lines.push(container(&seen));
+    let seen = seen.and_then(|run| if run.answers.is_empty() { Err("the probe said nothing".to_owned()) } else { Ok(run) });
+    lines.extend(INSPECTED.iter().map(|line| line.judge(&seen)));
+    lines.push(limit_memory(&memory));
+    lines.push(limit_pids(&fork));
+    lines.push(limit_cpu(&compute));
+    lines.push(limit_wall(&sleep));
+    lines.push(tun);
+    lines
+}
+
+/// What came of one probe.
+struct Seen {
+    record: RunRecord,
+    answers: BTreeMap<String, String>,
+}
+
+type Result = std::result::Result<Seen, String>;
+
+fn run_all(ground: &Arc<Ground>) -> [Result; 5] {
+    let probes = [
+        ("inspect", Name::Inspect),
+        ("memory", Name::Memory(2 * MEMORY)),
+        ("fork", Name::Fork(4 * PIDS)),
+        ("compute", Name::Compute(COMPUTE_MS)),
+        ("sleep", Name::Sleep),
+    ];
+    let broken = || Err("the thread of the probe panicked".to_owned());
+    thread::scope(|scope| {
+        let threads = probes.map(|(name, probe)| scope.spawn(move || run(ground, name, probe)));
+        threads.map(|thread| thread.join().unwrap_or_else(|_| broken()))
+    })
+}
+
+fn run(ground: &Arc<Ground>, name: &str, probe: Name) -> Result {
+    let limits = Limits {
+        memory_bytes: if matches!(probe, Name::Inspect) { 2 * MEMORY } else { MEMORY },
+        pids: PIDS,
+        milli_cpus: if matches!(probe, Name::Compute(_)) { MILLI_CPUS } else { 2000 },
+        file_bytes: FILE,
+        writable_bytes: WRITABLE,
+        wall_ms: if matches!(probe, Name::Sleep) { WALL_MS } else { 30_000 },
+        ..Limits::certification(ClusterSize::Small, None)
+    };
+    let spec = RunSpec {
+        args: vec!["probe".to_owned()],
+        env: Vec::new(),
+        working_dir: "/".to_owned(),
+        user: String::new(),
+        limits,
+        files: Vec::new(),
+    };
+    let record = || -> std::result::Result<RunRecord, Error> {
+        let session = LocalSession::open(ground, &format!("doctor-{name}"))?;
+        session.launch(&Rootfs { lower: Vec::new() }, &spec, Program::Probe(probe), Arc::new(|_| ()))?.wait()
+    };
+    let record = record().map_err(|error| error.to_string())?;
+    let words = record.log.iter().filter(|line| line.stream == Stream::Stdout).filter_map(|line| line.text.split_once('='));
+    let answers = words.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    Ok(Seen { record, answers })
+}
+
+impl Seen {
+    fn answer(&self, key: &str) -> &str {
+        self.answers.get(key).map_or("?", String::as_str)
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        self.answer(key).parse().ok()
+    }
+}
+
+fn line(id: &'static str, title: &'static str, verdict: std::result::Result<String, String>, mend: &str) -> Probe {
+    let ok = verdict.is_ok();
+    let (Ok(detail) | Err(detail)) = verdict;
+    Probe { id, title, ok, detail, mend: (!ok).then(|| mend.to_owned()), required: true }
+}
+
+fn privilege() -> Probe {
+    let user = rustix::process::geteuid();
+    let verdict = if user.is_root() {
+        Ok("root".to_owned())
+    } else {
+        Err(format!("user {} may not make namespaces for others' code", user.as_raw()))
+    };
+    line("host.privilege", "may make namespaces and mounts", verdict, "start plimsoll as root (sudo plimsoll serve)")
+}
+
+fn control_groups() -> Probe {
+    let verdict = match Layout::of_host() {
+        Ok(layout) => Ok(layout.describe()),
+        Err(error) => Err(error.to_string()),
+    };
+    let mend = "boot with the controllers memory, pids and cpu enabled (cgroup_enable=memory) and mount them at /sys/fs/cgroup";
+    line("host.cgroups", "control groups can limit", verdict, mend)
+}
+
+/// Not needed until attempts to reach the network are recorded.
+fn tun() -> Probe {
+    let opened = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
+    let verdict = opened.map(|_| "present".to_owned()).map_err(|error| format!("/dev/net/tun: {error}"));
+    let mut line =
+        line("host.tun", "network attempts could be recorded", verdict, "load the kernel module tun (modprobe tun); not needed yet");
+    line.required = false;
+    line
+}
+
+fn container(seen: &Result) -> Probe {
+    let verdict = match seen {
+        Ok(run) => match &run.record.exit {
+            Exit::Exited { code: 0 } => {
+                Ok(format!("mount, pid, network, ipc, uts and cgroup namespaces, overlay; {} ms", run.record.wall_ms))
+            }
+            other => Err(format!("the probe ended by {other:?}")),
+        },
+        Err(why) => Err(why.clone()),
+    };
+    let mend = "run on a kernel of 5.10 or later with namespaces and overlayfs, outside a container or in a privileged one";
+    line("container.start", "containers start", verdict, mend)
+}
+
+/// A line that the inspecting probe answers.
+struct Inspected {
+    id: &'static str,
+    title: &'static str,
+    mend: &'static str,
+    /// What must be answered to which questions; several answers are separated by `|`.
+    expected: &'static [(&'static str, &'static str)],
+}
+
+const REFUSED: &str = "1|38";
+const INSPECTED: &[Inspected] = &[
+    Inspected {
+        id: "container.seccomp",
+        title: "the system call filter is on",
+        mend: "use a kernel with CONFIG_SECCOMP_FILTER",
+        expected: &[
+            ("Seccomp", "2"),
+            ("NoNewPrivs", "1"),
+            ("mount", "1"),
+            ("fsopen", "1"),
+            ("unshare", "1"),
+            ("clone_user", "1"),
+            ("clone3", "38"),
+            ("setns", "1"),
+            ("ptrace", "1"),
+            ("keyctl", "1"),
+            ("bpf", "1"),
+            ("userfaultfd", "1"),
+            ("perf_event_open", "1"),
+            ("io_uring_setup", "38"),
+            ("open_by_handle_at", "1"),
+            ("personality", "1"),
+            ("unknown", "38"),
+            ("socket_vsock", "97"),
+            ("socket_packet", "97"),
+            ("socket_alg", "97"),
+            ("netlink_other", "97"),
+        ],
+    },
+    Inspected {
+        id: "container.capabilities",
+        title: "an engine has no capabilities",
+        mend: "this should not happen on any kernel; please report it",
+        expected: &[
+            ("CapInh", "0000000000000000"),
+            ("CapPrm", "0000000000000000"),
+            ("CapEff", "0000000000000000"),
+            ("CapBnd", "0000000000000000"),
+            ("CapAmb", "0000000000000000"),
+            ("socket_raw", REFUSED),
+        ],
+    },
+    Inspected {
+        id: "container.processes",
+        title: "an engine sees only its own processes",
+        mend: "use a kernel with CONFIG_PID_NS",
+        expected: &[("pid", "1"), ("processes", "1")],
+    },
+    Inspected {
+        id: "container.files",
+        title: "system files are read-only and devices few",
+        mend: "this should not happen on any kernel; please report it",
+        expected: &[
+            ("write_sysctl", "30"),
+            ("write_cgroup", "30|2"),
+            ("write_cgroup2", "30|2"),
+            ("devices", "full,null,random,tty,urandom,zero"),
+        ],
+    },
+    Inspected {
+        id: "container.network",
+        title: "an engine cannot reach any network",
+        mend: "use a kernel with CONFIG_NET_NS",
+        expected: &[("interfaces", "lo"), ("connect_v4", "101"), ("connect_v6", "101")],
+    },
+    Inspected {
+        id: "limit.files",
+        title: "file size and written bytes are limited",
+        mend: "use a kernel with tmpfs",
+        expected: &[("write_much", "27"), ("write_more", "28")],
+    },
+];
+
+impl Inspected {
+    fn judge(&self, seen: &Result) -> Probe {
+        let verdict = match seen {
+            Err(_) => Err("not tried, because no container started".to_owned()),
+            Ok(run) => {
+                let wrong = self.expected.iter().filter(|(key, good)| !good.split('|').any(|good| run.answer(key) == good));
+                let wrong: Vec<_> = wrong.map(|(key, good)| format!("{key} gave {} instead of {good}", run.answer(key))).collect();
+                if wrong.is_empty() {
+                    Ok(format!("{} of {} tries held", self.expected.len(), self.expected.len()))
+                } else {
+                    Err(wrong.join("; "))
+                }
+            }
+        };
+        line(self.id, self.title, verdict, self.mend)
+    }
+}
+
+fn judged(run: &Result, judge: impl FnOnce(&Seen) -> std::result::Result<String, String>) -> std::result::Result<String, String> {
+    run.as_ref().map_err(Clone::clone).and_then(judge)
+}
+
+fn limit_memory(run: &Result) -> Probe {
+    let verdict = judged(run, |run| match run.record.exit {
+        Exit::OutOfMemory => {
+            Ok(format!("a program that wanted {} MiB was ended at {} MiB", 2 * MEMORY >> 20, run.record.peak_memory_bytes >> 20))
+        }
+        ref other => Err(format!("a program that used {} MiB of {} ended by {other:?}", 2 * MEMORY >> 20, MEMORY >> 20)),
+    });
+    line(
+        "limit.memory",
+        "memory is limited",
+        verdict,
+        "enable the memory control group (kernel parameter cgroup_enable=memory, and swapaccount=1 if there is swap)",
+    )
+}
+
+fn limit_pids(run: &Result) -> Probe {
+    let verdict = judged(run, |run| match run.number("forks") {
+        Some(forks) if forks < u64::from(PIDS) => Ok(format!("a program that forked without end got {forks} children")),
+        _ => Err(format!("a program got {} children where {PIDS} processes are allowed", run.answer("forks"))),
+    });
+    line("limit.pids", "the number of processes is limited", verdict, "enable the pids control group")
+}
+
+fn limit_cpu(run: &Result) -> Probe {
+    // A whole period may be used before the quota bites, at either end.
+    let allowed = COMPUTE_MS * u64::from(MILLI_CPUS) / 1000 + 100;
+    let verdict = judged(run, |run| match run.record.cpu_ms {
+        0 => Err("CPU time is not counted".to_owned()),
+        used if used <= allowed.max(run.record.wall_ms * u64::from(MILLI_CPUS) / 1000 + 100) => {
+            Ok(format!("a busy program got {used} ms of CPU in {} ms", run.record.wall_ms))
+        }
+        used => Err(format!("a busy program got {used} ms of CPU in {} ms, allowed were {allowed}", run.record.wall_ms)),
+    });
+    line("limit.cpu", "CPU time is limited", verdict, "enable the cpu control group with quotas (CONFIG_CFS_BANDWIDTH)")
+}
+
+fn limit_wall(run: &Result) -> Probe {
+    let verdict = judged(run, |run| match run.record.exit {
+        Exit::TimedOut => Ok(format!("a program deaf to signals was ended after {} ms", run.record.wall_ms)),
+        ref other => Err(format!("a program that sleeps for ever ended by {other:?}")),
+    });
+    line("limit.wall", "the wall clock is enforced", verdict, "this should not happen on any kernel; please report it")
+}

@@ -1,0 +1,56 @@
+//! Makes an unpacked image fit to be run: what every container has, the injected files' places, the working directory and the user.
+//!
+//! What does not fit is the image's fault and becomes a line in its log.
+
+use super::{
+    Trouble,
+    inside::{Inside, parts},
+    mounts::Private,
+    user::{self, User},
+};
+use crate::protocol::Description;
+
+/// The same for every engine, so that it tells nothing.
+pub(crate) const HOST_NAME: &str = "engine";
+/// `/etc/passwd` and `/etc/group` are read up to here.
+const MAX_ACCOUNTS: u64 = 1 << 20;
+/// What a shell says of a program that is there and cannot be run.
+const CANNOT_START: i32 = 126;
+
+/// What was found out about the image.
+pub(crate) struct Prepared {
+    pub(crate) user: User,
+    pub(crate) working_dir: String,
+}
+
+/// Prepares the mounted root.
+pub(crate) fn prepare(private: &Private, description: &Description) -> Result<Prepared, Trouble> {
+    let inside = Inside::open(&private.root())?;
+    for (name, mode) in [("dev", 0o755), ("proc", 0o555), ("sys", 0o555)] {
+        inside.make_real_dir(name, mode).map_err(|error| fault(&format!("/{name} cannot be made a directory"), &error))?;
+    }
+    if !inside.has("tmp") {
+        inside.make_real_dir("tmp", 0o1777).map_err(|error| fault("/tmp cannot be made", &error))?;
+    }
+    let hosts = format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t{HOST_NAME}\n");
+    // Nobody answers there yet; a question fails at once instead of waiting for its time to run out.
+    let resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
+    for (path, text) in [("/etc/hosts", hosts.as_str()), ("/etc/resolv.conf", resolver), ("/etc/hostname", "engine\n")] {
+        inside.put(path, 0o644, text.as_bytes()).map_err(|error| fault(&format!("{path} cannot be written"), &error))?;
+    }
+    for file in &description.files {
+        inside.make_file_mount_point(&file.path).map_err(|error| fault(&format!("{} cannot be placed", file.path), &error))?;
+    }
+    let working_dir = format!("/{}", parts(&description.working_dir).join("/"));
+    if let Err(error) = inside.make_dir(&working_dir) {
+        return Err(fault(&format!("the working directory {working_dir} cannot be used"), &error));
+    }
+    let read = |path| inside.read(path, MAX_ACCOUNTS).unwrap_or_default();
+    let user = user::resolve(&description.user, &read("/etc/passwd"), &read("/etc/group"));
+    let user = user.map_err(|message| Trouble::Fault { code: CANNOT_START, message: format!("cannot start the engine: {message}") })?;
+    Ok(Prepared { user, working_dir })
+}
+
+fn fault(what: &str, error: &dyn std::fmt::Display) -> Trouble {
+    Trouble::Fault { code: CANNOT_START, message: format!("cannot start the engine: {what} in its image: {error}") }
+}

@@ -1,0 +1,177 @@
+//! The private file systems of a run: they exist in the helper's mount namespace only and disappear with it.
+//!
+//! ```text
+//! scratch/            small: descriptions, injected files, libcontainer's state
+//! scratch/lower/N     symbolic links to the layers, so that any number of them fits into the mount options
+//! scratch/writable/   sized: everything the engine writes ends here
+//! scratch/root/       the overlay: the engine's root
+//! scratch/cgroup/N    the run's control groups
+//! ```
+
+use std::{
+    ffi::{CStr, CString},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::StatVfs,
+    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount},
+    thread::UnshareFlags,
+};
+
+use super::{During, Trouble};
+use crate::{
+    cgroup::cgroup_mounts,
+    protocol::{Description, FileHead},
+};
+
+/// Room for descriptions and state besides the injected files.
+const STATE_BYTES: u64 = 4 << 20;
+/// Files and directories an engine may make. Each costs kernel memory, which counts as the engine's.
+const MAX_FILES: u64 = 200_000;
+
+/// The private file systems.
+pub(crate) struct Private {
+    dir: PathBuf,
+}
+
+impl Private {
+    /// Makes the mount namespace and everything in it.
+    pub(crate) fn make(description: &Description) -> Result<Self, Trouble> {
+        unshare_mounts()?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).during("make mounts private")?;
+        let private = Self { dir: description.scratch.clone() };
+        let injected: u64 = description.files.iter().map(|file| file.len).sum();
+        tmpfs(&private.dir, &format!("size={},mode=700", STATE_BYTES + injected))?;
+        for name in ["lower", "writable", "root", "cgroup", "files", "bundle", "state"] {
+            make_dir(&private.path(name))?;
+        }
+        private.show_own_cgroup(description)?;
+        private.mount_root(description)?;
+        Ok(private)
+    }
+
+    /// A place in the small file system.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The engine's root.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    /// Keeps an injected file and returns where.
+    pub(crate) fn store(&self, number: usize, head: &FileHead, bytes: &mut impl Read) -> Result<PathBuf, Trouble> {
+        let step = "store an injected file";
+        let path = self.path("files").join(number.to_string());
+        let mut file = File::create_new(&path).during(step)?;
+        let copied = io::copy(bytes, &mut file).during(step)?;
+        if copied != head.len {
+            return Err(Trouble::Failed { step, message: "the server is gone".to_owned() });
+        }
+        file.set_permissions(fs::Permissions::from_mode(head.mode & 0o777)).during(step)?;
+        Ok(path)
+    }
+
+    /// Bytes in use for what the engine wrote, and whether more could still be written.
+    pub(crate) fn written(&self) -> (u64, bool) {
+        let full_below = 64 << 10;
+        match rustix::fs::statvfs(self.path("writable")) {
+            Ok(StatVfs { f_blocks, f_bfree, f_frsize, f_ffree, .. }) => {
+                let free = f_bfree * f_frsize;
+                ((f_blocks - f_bfree) * f_frsize, free < full_below || f_ffree == 0)
+            }
+            Err(_) => (0, false),
+        }
+    }
+
+    /// Binds the run's own control groups and hides all others, so that neither libcontainer nor anything else in here can touch them: libcontainer
+    /// would move processes by a call that stops every fork on the host for ten milliseconds.
+    fn show_own_cgroup(&self, description: &Description) -> Result<(), Trouble> {
+        let step = "show the control group";
+        let table = fs::read_to_string("/proc/self/mountinfo").during(step)?;
+        for (i, view) in description.cgroup.iter().enumerate() {
+            let target = self.cgroup(i);
+            make_dir(&target)?;
+            mount_bind(&view.source, &target).during(step)?;
+        }
+        for hidden in cgroup_mounts(&table).iter().rev() {
+            unmount(&hidden.path, UnmountFlags::DETACH).during(step)?;
+        }
+        // libcontainer finds an empty version 1 here and leaves control groups alone.
+        tmpfs(Path::new("/sys/fs/cgroup"), "size=4k,mode=555")
+    }
+
+    /// Where control group number `i` is bound.
+    pub(crate) fn cgroup(&self, i: usize) -> PathBuf {
+        self.path("cgroup").join(i.to_string())
+    }
+
+    fn mount_root(&self, description: &Description) -> Result<(), Trouble> {
+        let step = "mount the root file system";
+        let writable = self.path("writable");
+        tmpfs(&writable, &format!("size={},nr_inodes={MAX_FILES},mode=700", description.writable_bytes))?;
+        let mut upper = fs::DirBuilder::new();
+        upper.mode(0o755);
+        upper.create(writable.join("upper")).during(step)?;
+        make_dir(&writable.join("work"))?;
+        make_dir(&self.path("lower").join("empty"))?;
+        for (i, layer) in description.lower.iter().enumerate() {
+            if !layer.is_dir() {
+                return Err(Trouble::Failed { step, message: format!("the layer directory {} is missing", layer.display()) });
+            }
+            symlink(layer, self.path("lower").join(i.to_string())).during(step)?;
+        }
+        // The options are at most one page long, so paths are relative to the directory of links; it also keeps the host's paths out of the
+        // engine's mount table.
+        std::env::set_current_dir(self.path("lower")).during(step)?;
+        let options = overlay_options(description.lower.len());
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount(c"overlay", self.root(), c"overlay", flags, Some(options.as_c_str())).during(step)?;
+        std::env::set_current_dir("/").during(step)
+    }
+}
+
+/// overlayfs wants the topmost layer first. Layers are untrusted: attributes by which one could point elsewhere are not followed.
+fn overlay_options(layers: usize) -> CString {
+    let lower = if layers == 0 { "empty".to_owned() } else { (0..layers).rev().map(|i| i.to_string()).collect::<Vec<_>>().join(":") };
+    let upper = "upperdir=../writable/upper,workdir=../writable/work";
+    let text = format!("lowerdir={lower},{upper},redirect_dir=nofollow,metacopy=off,index=off");
+    CString::new(text).unwrap_or_default()
+}
+
+fn tmpfs(target: &Path, options: &str) -> Result<(), Trouble> {
+    let options = CString::new(options).during("mount a private file system")?;
+    let options: &CStr = &options;
+    mount(c"tmpfs", target, c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options)).during("mount a private file system")
+}
+
+fn make_dir(path: &Path) -> Result<(), Trouble> {
+    fs::create_dir(path).during("make a directory of ours")
+}
+
+#[allow(unsafe_code, reason = "unshare(2) may leave other parts of a process unsound; a mount namespace in a single thread cannot")]
+fn unshare_mounts() -> Result<(), Trouble> {
+    // SAFETY: only CLONE_NEWNS is asked for, in a process of one thread. It changes which mounts are seen; no memory, no file table.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.during("make a mount namespace")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topmost_layer_comes_first() {
+        assert!(overlay_options(3).to_str().unwrap().starts_with("lowerdir=2:1:0,upperdir="));
+        assert!(overlay_options(0).to_str().unwrap().starts_with("lowerdir=empty,"));
+    }
+
+    #[test]
+    fn the_greatest_number_of_layers_fits_into_one_page() {
+        assert!(overlay_options(500).as_bytes().len() < 4096);
+    }
+}

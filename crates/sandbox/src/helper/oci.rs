@@ -1,0 +1,103 @@
+//! The run as an OCI runtime description (`config.json`), the form every runtime understands.
+//!
+//! The process in it is a placeholder: program, environment and system call filter are installed by [`super::exec`] in the last moment.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Resource, getrlimit};
+use serde_json::{Value, json};
+
+use super::{
+    Trouble,
+    image::{HOST_NAME, Prepared},
+    mounts::Private,
+    write_file,
+};
+use crate::protocol::Description;
+
+/// Engines that open more files than this have a leak; programs that close every possible number would take forever with more.
+const OPEN_FILES: u64 = 65_536;
+/// Engines go before anything else when the whole host runs out of memory.
+const OOM_SCORE: i32 = 500;
+
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/cmdline",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/dmi",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys/fs/cgroup"];
+
+/// Writes `bundle/config.json`. `sources` are the stored injected files, in the description's order.
+pub(crate) fn write_bundle(private: &Private, description: &Description, prepared: &Prepared, sources: &[PathBuf]) -> Result<(), Trouble> {
+    let config = json!({
+        "ociVersion": "1.0.2",
+        "root": { "path": private.root(), "readonly": false },
+        "hostname": HOST_NAME,
+        "domainname": "(none)",
+        "mounts": mounts(private, description, sources),
+        "process": process(description, prepared),
+        "linux": {
+            "namespaces": [
+                { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }, { "type": "cgroup" },
+                { "type": "network", "path": description.network },
+            ],
+            "maskedPaths": MASKED,
+            "readonlyPaths": READ_ONLY,
+        },
+    });
+    write_file(&private.path("bundle").join("config.json"), config.to_string().as_bytes())
+}
+
+fn process(description: &Description, prepared: &Prepared) -> Value {
+    let user = &prepared.user;
+    let open_files = getrlimit(Resource::Nofile).maximum.map_or(OPEN_FILES, |hard| hard.min(OPEN_FILES));
+    let limit = |kind: &str, value: u64| json!({ "type": kind, "soft": value, "hard": value });
+    json!({
+        "terminal": false,
+        "user": { "uid": user.uid, "gid": user.gid, "additionalGids": user.groups },
+        "args": ["engine"],
+        "env": [],
+        "cwd": prepared.working_dir,
+        "capabilities": { "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": [] },
+        "noNewPrivileges": true,
+        "oomScoreAdj": OOM_SCORE,
+        "rlimits": [limit("RLIMIT_NOFILE", open_files), limit("RLIMIT_FSIZE", description.file_bytes), limit("RLIMIT_CORE", 0)],
+    })
+}
+
+fn mounts(private: &Private, description: &Description, sources: &[PathBuf]) -> Vec<Value> {
+    let mount =
+        |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
+    let bind = |source: &Path, target: &Path, options: &[&str]| json!({ "destination": target, "type": "bind", "source": source, "options": options });
+    let shared = format!("size={}", description.shared_memory_bytes);
+    let mut mounts = vec![
+        mount("proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        mount("tmpfs", "/dev", &["nosuid", "noexec", "strictatime", "mode=755", "size=256k"]),
+        mount("devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shared]),
+        mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
+        mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
+    ];
+    let locked = ["bind", "ro", "nosuid", "nodev", "noexec"];
+    if description.cgroup.iter().any(|view| !view.unified) {
+        mounts.push(mount("tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755", "size=4k"]));
+    }
+    for (i, view) in description.cgroup.iter().enumerate() {
+        mounts.push(bind(&private.cgroup(i), &view.target, &locked));
+    }
+    for (head, source) in description.files.iter().zip(sources) {
+        mounts.push(bind(source, Path::new(&head.path), &["bind", "ro", "nosuid", "nodev"]));
+    }
+    mounts
+}

@@ -1,0 +1,183 @@
+//! Beginning and end: stopping, dying, and that nothing is left.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use model::run::{Exit, RunSpec};
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::{Error, Running, Session};
+
+use crate::support::{Bench, helper, names, quiet, script_spec, stdout};
+
+const HIERARCHIES: [&str; 5] =
+    ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup"];
+
+/// Control groups that the process `pid` made.
+fn groups_of(pid: u32) -> Vec<String> {
+    let all = HIERARCHIES.iter().flat_map(|root| names(&Path::new(root).join("plimsoll")));
+    all.filter(|name| name.contains(&format!("-{pid}-"))).collect()
+}
+
+/// Processes with this word in their command line.
+fn processes(word: &str) -> Vec<u32> {
+    let numbers = names(Path::new("/proc")).into_iter().filter_map(|name| name.parse().ok());
+    numbers.filter(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains(word)).collect()
+}
+
+/// What is asynchronous in the kernel gets a while.
+#[track_caller]
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Starts an engine and waits for its first line.
+fn start_and_listen(bench: &Bench, session: &dyn Session, spec: &RunSpec) -> Box<dyn Running> {
+    let (send, lines) = mpsc::channel();
+    let running = session.start(&bench.rootfs(), spec, Arc::new(move |line| drop(send.send(line.text)))).unwrap();
+    lines.recv_timeout(Duration::from_secs(20)).unwrap();
+    running
+}
+
+#[test]
+fn stopping_lets_an_engine_finish_its_work() {
+    let bench = Bench::new();
+    let session = bench.open("test");
+    let spec = script_spec("trap 'echo bye; exit 0' TERM; echo up; while true; do sleep 0.1; done");
+    let running = start_and_listen(&bench, &*session, &spec);
+    assert!(!running.has_ended());
+    running.stop();
+    let record = running.wait().unwrap();
+    assert_eq!(record.exit, Exit::Stopped);
+    assert_eq!(stdout(&record), ["up", "bye"]);
+    assert!(running.has_ended());
+    assert_eq!(running.wait().unwrap(), record, "asked again, it says the same");
+}
+
+#[test]
+fn stopping_ends_what_does_not_listen() {
+    let bench = Bench::new();
+    let session = bench.open("test");
+    for trap in ["", "trap '' TERM;", "trap 'echo no' TERM;"] {
+        let running =
+            start_and_listen(&bench, &*session, &script_spec(&format!("{trap} sleep 1000 & echo up; while true; do sleep 0.2; done")));
+        running.stop();
+        running.stop();
+        assert_eq!(running.wait().unwrap().exit, Exit::Stopped, "{trap}");
+    }
+}
+
+#[test]
+fn one_engine_at_a_time() {
+    let bench = Bench::new();
+    let session = bench.open("test");
+    let running = start_and_listen(&bench, &*session, &script_spec("echo up; sleep 1000"));
+    assert!(matches!(session.start(&bench.rootfs(), &script_spec("true"), quiet()), Err(Error::Busy(_))));
+    drop(running);
+    let again = session.start(&bench.rootfs(), &script_spec("exit 2"), quiet()).unwrap();
+    assert_eq!(again.wait().unwrap().exit, Exit::Exited { code: 2 });
+}
+
+#[test]
+fn what_is_dropped_is_gone() {
+    let bench = Bench::new();
+    for session_first in [false, true] {
+        let session = bench.open("test");
+        let mark = format!("mark-{}-{session_first}", std::process::id());
+        let running = start_and_listen(&bench, &*session, &script_spec(&format!("echo up; : {mark}; sleep 1000; true")));
+        assert!(!processes(&mark).is_empty());
+        if session_first {
+            drop(session);
+            assert_eq!(running.wait().unwrap().exit, Exit::Stopped);
+        } else {
+            drop(running);
+        }
+        assert!(processes(&mark).is_empty());
+        assert!(groups_of(std::process::id()).is_empty());
+    }
+}
+
+#[test]
+fn a_helper_that_is_killed_takes_everything_along() {
+    let bench = Bench::new();
+    let session = bench.open("test");
+    let mark = format!("mark-{}-helper", std::process::id());
+    let running =
+        start_and_listen(&bench, &*session, &script_spec(&format!("(sleep 1000; : {mark}) & echo up; : {mark}; sleep 1000; true")));
+    assert!(!processes(&mark).is_empty() && !groups_of(std::process::id()).is_empty());
+    let program = helper().program;
+    let mine = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default().contains(&format!("PPid:\t{}\n", std::process::id()))
+    };
+    let helpers: Vec<_> = processes(program.to_str().unwrap()).into_iter().filter(mine).collect();
+    assert_eq!(helpers.len(), 1);
+    kill_process(Pid::from_raw(helpers[0] as i32).unwrap(), Signal::KILL).unwrap();
+    let error = running.wait().unwrap_err();
+    assert!(matches!(error, Error::HelperGone(_)), "{error}");
+    assert!(processes(&mark).is_empty());
+    assert!(groups_of(std::process::id()).is_empty());
+    drop(running);
+    let again = session.start(&bench.rootfs(), &script_spec("exit 3"), quiet()).unwrap();
+    assert_eq!(again.wait().unwrap().exit, Exit::Exited { code: 3 }, "the session is none the worse");
+}
+
+#[test]
+fn a_killed_server_s_leftovers_are_swept_and_a_living_one_s_are_not() {
+    let bench = Bench::new();
+    let session = bench.open("living");
+    let living = start_and_listen(&bench, &*session, &script_spec("trap 'exit 0' TERM; echo up; while true; do sleep 0.1; done"));
+    let mark = format!("mark-{}-server", std::process::id());
+    let example = helper().program.with_file_name("examples").join("run");
+    let script = format!("echo up; : {mark}; sleep 1000; true");
+    let mut server = Command::new(&example);
+    let mut server = server.args([bench.path("base").to_str().unwrap(), "/bin/sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.ends_with("up\n"), "{line}");
+    server.kill().unwrap();
+    server.wait().unwrap();
+    eventually("the engine dies with its server", || processes(&mark).is_empty());
+    assert!(!groups_of(server.id()).is_empty(), "nobody was left to remove these");
+    bench.local.sweep();
+    assert_eq!(groups_of(server.id()), Vec::<String>::new());
+    assert!(!living.has_ended() && !groups_of(std::process::id()).is_empty());
+    living.stop();
+    assert_eq!(living.wait().unwrap().exit, Exit::Stopped);
+}
+
+#[test]
+fn twenty_runs_leave_nothing() {
+    let bench = Bench::new();
+    let count = || {
+        let lines = |path: &str| fs::read_to_string(path).unwrap().lines().count();
+        (
+            lines("/proc/self/mountinfo"),
+            groups_of(std::process::id()).len(),
+            names(Path::new("/proc/self/fd")).len(),
+            names(Path::new("/proc/self/task")).len(),
+        )
+    };
+    let children = || {
+        names(Path::new("/proc/self/task"))
+            .iter()
+            .map(|t| fs::read_to_string(format!("/proc/self/task/{t}/children")).unwrap_or_default())
+            .collect::<String>()
+    };
+    bench.sh("true");
+    let before = count();
+    for _ in 0..20 {
+        assert_eq!(bench.sh("sleep 1000 & echo x > /tmp/x").exit, Exit::Exited { code: 0 });
+    }
+    eventually("threads end", || count() == before);
+    assert_eq!(children(), "");
+    assert_eq!(names(&bench.path("scratch")), Vec::<String>::new());
+}

@@ -1,0 +1,132 @@
+//! A root file system out of busybox, and runs in it.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use model::{
+    manifest::ClusterSize,
+    run::{Exit, Limits, LogLine, RunRecord, RunSpec, Stream},
+};
+use sandbox::{
+    Error, LogSink, Rootfs, Sandbox, Session,
+    local::{Helper, Local},
+};
+
+const BUSYBOX: &str = "/bin/busybox";
+
+/// The helper built with these tests.
+pub fn helper() -> Helper {
+    Helper::new(env!("CARGO_BIN_EXE_sandbox-helper"))
+}
+
+/// A place to run in, with an image of one layer.
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+    pub local: Local,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        assert!(rustix::process::geteuid().is_root(), "these tests make real containers: run them as root");
+        let dir = tempfile::tempdir().unwrap();
+        let bench = Self { local: Local::new(dir.path().join("scratch"), helper()), dir };
+        let busybox = fs::read(BUSYBOX).expect("these tests run busybox: apt-get install busybox-static");
+        bench.file("base/bin/busybox", &busybox, 0o755);
+        for name in [
+            "sh", "true", "cat", "echo", "env", "id", "sleep", "dd", "touch", "ls", "nc", "kill", "hostname", "pwd", "mkdir", "ulimit",
+            "head", "wc", "grep", "chmod",
+        ] {
+            symlink("busybox", bench.path("base/bin").join(name)).unwrap();
+        }
+        bench.file("base/etc/passwd", b"root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n", 0o644);
+        bench.file("base/etc/group", b"root:x:0:\napps:x:1001:\naudio:x:29:app\n", 0o644);
+        bench.file("base/root/.keep", b"", 0o644);
+        bench
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file of a layer.
+    pub fn file(&self, path: &str, bytes: &[u8], mode: u32) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub fn rootfs(&self) -> Rootfs {
+        Rootfs { lower: vec![self.path("base")] }
+    }
+
+    pub fn open(&self, id: &str) -> Box<dyn Session> {
+        self.local.open(id).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Why it cannot be opened.
+    pub fn local_error(&self, id: &str) -> Error {
+        self.local.open(id).map(drop).unwrap_err()
+    }
+
+    /// Runs to the end.
+    pub fn run(&self, spec: &RunSpec) -> RunRecord {
+        let session = self.open("test");
+        session.start(&self.rootfs(), spec, quiet()).unwrap().wait().unwrap()
+    }
+
+    /// Runs a shell script to the end.
+    pub fn sh(&self, script: &str) -> RunRecord {
+        self.run(&script_spec(script))
+    }
+}
+
+pub fn quiet() -> LogSink {
+    Arc::new(|_| ())
+}
+
+pub fn spec(args: &[&str]) -> RunSpec {
+    RunSpec {
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        env: Vec::new(),
+        working_dir: "/".to_owned(),
+        user: String::new(),
+        limits: Limits {
+            memory_bytes: 64 << 20,
+            pids: 64,
+            wall_ms: 60_000,
+            writable_bytes: 32 << 20,
+            ..Limits::certification(ClusterSize::Small, None)
+        },
+        files: Vec::new(),
+    }
+}
+
+pub fn script_spec(script: &str) -> RunSpec {
+    spec(&["/bin/sh", "-c", script])
+}
+
+/// What was written to standard output, line by line.
+pub fn stdout(record: &RunRecord) -> Vec<&str> {
+    of(record, Stream::Stdout)
+}
+
+pub fn of(record: &RunRecord, stream: Stream) -> Vec<&str> {
+    record.log.iter().filter(|line| line.stream == stream).map(|line: &LogLine| line.text.as_str()).collect()
+}
+
+#[track_caller]
+pub fn assert_ok(record: &RunRecord) {
+    assert_eq!(record.exit, Exit::Exited { code: 0 }, "{record:#?}");
+}
+
+/// Names in a directory, sorted.
+pub fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir).into_iter().flatten().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,137 @@
+//! Engines: the list, the form, one engine.
+
+use std::sync::Arc;
+
+use axum::{
+    Form,
+    extract::{Path, RawQuery, State, rejection::FormRejection},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use model::{capability::Capability, id::EngineId};
+use serde::Deserialize;
+use store::{
+    builds,
+    engines::{self, Engine, Filter},
+    unclaimed_pushes,
+};
+
+use super::{
+    page::{PageError, page, parameter, shell},
+    views::{EngineForm, EngineInput, EngineList, EnginePage, Entered, Paging, Place, ReportedBuild, Section, Tally},
+    visitor::Visitor,
+};
+use crate::{
+    app::App,
+    auth::{Caller, permission::Permission},
+    clock,
+    error::Problem,
+    ops::create_engine::{NewEngine, create_engine},
+};
+
+/// `GET /engines`.
+pub async fn list(State(app): State<Arc<App>>, Visitor(caller): Visitor, query: RawQuery) -> Result<Response, PageError> {
+    caller.require(Permission::ReadEngines)?;
+    let paging = Paging::asked("/engines", parameter(&query, "page").as_deref());
+    let db = app.db.read();
+    let mut rows = engines::list(db, caller.organization, &Filter::default(), paging.offset(), paging.limit()).await?;
+    let paging = paging.cut(&mut rows);
+    let mut inputs = Vec::with_capacity(rows.len());
+    for engine in rows {
+        let statuses = builds::statuses(db, engine.id).await?;
+        let latest = builds::list(db, engine.id, &[], 0, 1).await?.pop();
+        inputs.push(EngineInput { engine, statuses, latest });
+    }
+    let unclaimed = unclaimed_pushes::list(db, caller.organization, 0, EngineList::UNCLAIMED_LIMIT).await?.len();
+    let may_register = caller.may(Permission::WriteEngines);
+    let shell = shell("Engines", Section::Engines, &caller);
+    Ok(page(StatusCode::OK, &EngineList::new(shell, inputs, paging, may_register, unclaimed, clock::now_ms())))
+}
+
+/// `GET /engines/new`.
+pub async fn form(Visitor(caller): Visitor) -> Result<Response, PageError> {
+    caller.require(Permission::WriteEngines)?;
+    Ok(filled(StatusCode::OK, &caller, Entered::default(), None))
+}
+
+fn filled(status: StatusCode, caller: &Caller, entered: Entered, problem: Option<String>) -> Response {
+    page(status, &EngineForm::new(shell("Register an engine", Section::Engines, caller), entered, problem))
+}
+
+/// What the form sends.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct NewEngineForm {
+    name: String,
+    description: String,
+    category: String,
+    deployment_model: String,
+}
+
+/// `POST /engines`.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Visitor(caller): Visitor,
+    form: Result<Form<NewEngineForm>, FormRejection>,
+) -> Result<Response, PageError> {
+    caller.require(Permission::WriteEngines)?;
+    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open it again and keep it below 1 MB."))?;
+    let entered = Entered {
+        name: form.name,
+        description: form.description,
+        category: Capability::from_word(&form.category),
+        deployment_model: form.deployment_model.parse().ok(),
+    };
+    let new = match (entered.category, entered.deployment_model) {
+        (None, _) => Err("Category: choose what the engine does"),
+        (_, None) => Err("Network: choose what the engine may reach"),
+        (Some(category), Some(deployment_model)) => Ok(NewEngine {
+            id: None,
+            name: entered.name.clone(),
+            description: entered.description.clone(),
+            category,
+            deployment_model,
+            extra: serde_json::json!({}),
+        }),
+    };
+    let created = match new {
+        Ok(new) => create_engine(&app, &caller, new).await,
+        Err(missing) => Err(Problem::invalid(missing)),
+    };
+    match created {
+        Ok(engine) => Ok(Redirect::to(&format!("/engines/{}", engine.id)).into_response()),
+        Err(Problem::InvalidInput { message, .. }) => Ok(filled(StatusCode::BAD_REQUEST, &caller, entered, Some(message))),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// `GET /engines/{id}`.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Visitor(caller): Visitor,
+    Path(id): Path<String>,
+    query: RawQuery,
+) -> Result<Response, PageError> {
+    caller.require(Permission::ReadEngines)?;
+    let engine = own(&app, &caller, &id).await?;
+    let db = app.db.read();
+    let paging = Paging::asked(&format!("/engines/{}", engine.id), parameter(&query, "page").as_deref());
+    let mut rows = builds::list(db, engine.id, &[], paging.offset(), paging.limit()).await?;
+    let paging = paging.cut(&mut rows);
+    let statuses = builds::statuses(db, engine.id).await?;
+    let mut reported = Vec::with_capacity(rows.len());
+    for build in rows {
+        let report = builds::report(db, build.id).await?;
+        reported.push(ReportedBuild { build, tally: report.and_then(|text| serde_json::from_str::<Tally>(&text).ok()) });
+    }
+    let shell = shell(engine.name.clone(), Section::Engines, &caller);
+    Ok(page(StatusCode::OK, &EnginePage::new(shell, engine, statuses, reported, paging, &Place::of(&app.public_url), clock::now_ms())))
+}
+
+/// An engine of the caller's organization; one of another organization does not exist for them.
+async fn own(app: &App, caller: &Caller, id: &str) -> Result<Engine, Problem> {
+    let missing = || Problem::NotFound { object: "Engine", id: id.chars().take(80).collect() };
+    let engine: EngineId = id.parse().map_err(|_| missing())?;
+    let engine = engines::by_id(app.db.read(), engine).await?;
+    engine.filter(|engine| engine.organization == caller.organization).ok_or_else(missing)
+}

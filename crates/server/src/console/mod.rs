@@ -1,0 +1,65 @@
+//! The console: pages made on the server. A handler extracts, checks, calls and renders; what a page shows is decided in [`views`], and
+//! nothing is changed here except through `ops` and sessions.
+
+mod assets;
+mod builds;
+mod check_docs;
+mod engines;
+mod events;
+mod guard;
+mod login;
+mod page;
+mod unclaimed;
+mod views;
+mod visitor;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Path},
+    http::{StatusCode, header},
+    middleware::from_fn,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+
+use crate::{app::App, error::Problem};
+use page::PageError;
+
+/// Largest form taken, bytes.
+const MAX_FORM: usize = 1 << 20;
+
+/// Every route of the console. The state and the peer's address (`ConnectInfo`) come from whoever serves it.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/engines") }))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/logout", post(login::leave))
+        .route("/engines", get(engines::list).post(engines::create))
+        .route("/engines/new", get(engines::form))
+        .route("/engines/{id}", get(engines::show))
+        .route("/builds/{id}", get(builds::show))
+        .route("/builds/{id}/events", get(events::stream))
+        .route("/builds/{id}/log", get(builds::log))
+        .route("/unclaimed", get(unclaimed::list))
+        .route("/docs/checks", get(check_docs::index))
+        .route("/docs/checks/{id}", get(check_docs::show))
+        .route("/assets/{version}/{name}", get(asset))
+        .fallback(page::nowhere)
+        .method_not_allowed_fallback(page::wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(from_fn(guard::guard))
+}
+
+/// A file of the console; its address changes with its content.
+async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
+    let Some(asset) = assets::find(&version, &name) else {
+        return PageError(Problem::NotFound { object: "Asset", id: String::new() }).into_response();
+    };
+    let headers = [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (StatusCode::OK, headers, asset.bytes).into_response()
+}

@@ -1,0 +1,132 @@
+//! Where the server meets the checks: pushed images become evidence, evidence becomes reports. The checks themselves know nothing of us.
+
+use std::sync::Arc;
+
+use checks::{
+    Evidence, RunEvidence, Stage, StaticEvidence, Terms,
+    evidence::{ImageEvidence, ManifestEvidence, RunSetup, gather_run, gather_static, platform},
+};
+use harness::Pace;
+use image::LayerEvidence;
+use model::{digest::Digest, id::EngineId, name::RepoName, report::Report};
+use serde_json::Value;
+use store::{builds::Build, engines::Engine};
+
+use crate::{
+    app::App,
+    clock,
+    ops::take_push::Unclaimed,
+    pushed_image::{PushedImage, keep_evidence, known_evidence},
+};
+
+/// A pushed image after a look at it.
+pub struct Looked {
+    source: Arc<PushedImage>,
+    fixed: StaticEvidence,
+}
+
+/// What can go wrong on our side.
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+/// Looks at a pushed image. Layers that were analysed while they arrived are not read again.
+///
+/// # Errors
+/// Ours alone: what is wrong with the image is in the evidence.
+pub async fn look(app: &Arc<App>, repository: &RepoName, digest: &Digest) -> Result<Looked, Broken> {
+    let source = Arc::new(PushedImage::load(&app.db, &app.blobs, repository, digest).await?);
+    let (app, reading, digest) = (app.clone(), source.clone(), digest.clone());
+    let fixed = tokio::task::spawn_blocking(move || {
+        let mut missed = Vec::new();
+        let mut known = |layer: &Digest| {
+            let found = known_evidence(&app.evidence, layer);
+            if found.is_none() {
+                missed.push(layer.clone());
+            }
+            found
+        };
+        let fixed = gather_static(&*reading, &digest, &platform(), &mut known);
+        let read_now = |layer: &&Arc<LayerEvidence>| missed.contains(&layer.digest);
+        fixed.inspection.iter().flat_map(|inspection| &inspection.layers).filter(read_now).for_each(|layer| keep_evidence(&app.evidence, layer));
+        fixed
+    })
+    .await?;
+    match (&fixed.image, &fixed.manifest) {
+        (ImageEvidence::Unread(reason), _) | (_, ManifestEvidence::Unread(reason)) => Err(reason.clone().into()),
+        _ => Ok(Looked { source, fixed }),
+    }
+}
+
+impl Looked {
+    /// The engine the image says it is.
+    ///
+    /// # Errors
+    /// Why it says none.
+    pub fn engine_id(&self) -> Result<EngineId, Unclaimed> {
+        self.fixed.claimed_engine().map_err(|finding| Unclaimed { code: finding.code, reason: finding.message, fix: finding.fix })
+    }
+
+    /// The manifest as it stands in the image; `null` if it is no JSON.
+    pub fn manifest_document(&self) -> Value {
+        match &self.fixed.manifest {
+            ManifestEvidence::Found { manifest: Some(manifest), .. } => manifest.raw.clone(),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// The registration as the checks want it.
+fn terms(engine: &Engine) -> Terms {
+    let payload = engine.extra.pointer("/certification/payload").and_then(Value::as_object).cloned().unwrap_or_default();
+    Terms {
+        organization: Some(engine.organization),
+        engine: Some(engine.id),
+        engine_name: engine.name.clone(),
+        capability: Some(engine.category),
+        deployment_model: Some(engine.deployment_model),
+        payload,
+    }
+}
+
+fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage) -> Report {
+    let results = checks::judge(evidence, &app.policy, stage);
+    let meta = checks::ReportMeta {
+        build: Some(build.id),
+        version: Some(build.version),
+        upload_time: build.pushed_at,
+        user: build.pushed_by.clone(),
+        image: app.image_reference(&build.repository, &build.tag),
+    };
+    checks::report(&meta, evidence, results, &app.policy, stage)
+}
+
+/// The report before the run: what the image alone tells.
+pub fn static_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -> Report {
+    report(app, build, &looked.fixed.with(terms(engine), RunEvidence::Pending), Stage::Static)
+}
+
+/// The report of a build whose certification was lost too often: the gate is at fault, and says so.
+pub fn lost_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -> Report {
+    let refusal = checks::evidence::Refusal {
+        reason: "internal_error: the certification was lost too often".into(),
+        details: Vec::new(),
+        mend: "Run the intake again with the action upload; if it is lost again, tell the operator.".into(),
+    };
+    report(app, build, &looked.fixed.with(terms(engine), RunEvidence::Refused(refusal)), Stage::Complete)
+}
+
+/// Runs the engine and judges everything.
+pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, run_id: String, log: sandbox::LogSink) -> Report {
+    let terms = terms(engine);
+    let setup = RunSetup {
+        sandbox: app.sandbox.clone(),
+        layers: app.layers.clone(),
+        source: looked.source,
+        run_id,
+        log,
+        seed: clock::random(),
+        started_at: jiff::Timestamp::from_millisecond(clock::now_ms()).unwrap_or_default(),
+        pace: Pace::default(),
+    };
+    let run = gather_run(&looked.fixed, &terms, setup).await;
+    report(app, build, &looked.fixed.with(terms, run), Stage::Complete)
+}

@@ -1,0 +1,213 @@
+//! The real server, on a free port and a folder of its own. It is ended with the test, however the test ends; a test that fails shows its log.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{PATIENCE, api::Api, plimsoll, program::Ran, wait_for};
+
+/// The account of the first start.
+pub const EMAIL: &str = "ann@example.org";
+/// Its password.
+pub const PASSWORD: &str = "a horse and a staple";
+/// Its organization.
+pub const ORGANIZATION: i64 = 1;
+
+/// How long a server may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(30);
+/// Lines of the server's log shown when a test fails.
+const SHOWN: usize = 120;
+
+/// A server, running or not.
+pub struct Server {
+    folder: TempDir,
+    process: Option<Child>,
+    address: String,
+    starts: usize,
+}
+
+/// The program with the environment of a test, and nothing of ours around it.
+pub fn command(home: &Path) -> Command {
+    let mut command = Command::new(plimsoll());
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("PLIMSOLL_ORG_ID", ORGANIZATION.to_string())
+        .env("PLIMSOLL_ADMIN_EMAIL", EMAIL)
+        .env("PLIMSOLL_ADMIN_PASSWORD", PASSWORD)
+        .current_dir(home);
+    command
+}
+
+impl Server {
+    /// Starts a server on a new folder.
+    pub fn start() -> Self {
+        let mut server = Self { folder: tempfile::tempdir().unwrap(), process: None, address: "127.0.0.1:0".into(), starts: 0 };
+        server.again();
+        server
+    }
+
+    /// Starts it again, on the same folder and address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn again(&mut self) {
+        assert!(self.process.is_none(), "the server is running");
+        self.starts += 1;
+        let log = File::create(self.folder().join(format!("server-{}.log", self.starts))).unwrap();
+        let mut command = command(self.folder());
+        command.arg("serve").arg("--data").arg(self.data()).args(["--listen", &self.address]);
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        self.process = Some(child);
+        let (sender, receiver) = mpsc::channel();
+        // The pipe is read to its end: a server that cannot write would stop.
+        thread::spawn(move || out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let until = Instant::now() + PATIENCE;
+        let address = loop {
+            match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(url) = line.strip_prefix("Plimsoll is at http://") {
+                        break url.to_owned();
+                    }
+                }
+                Err(error) => panic!("the server did not start ({error})\n{}", self.log()),
+            }
+        };
+        self.address = address;
+    }
+
+    /// A folder for whatever the test keeps; the server's data is in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The server's data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    /// `127.0.0.1:PORT`, as clients of a registry write it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Address of a page.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The API, logged in with the account of the first start.
+    #[track_caller]
+    pub fn api(&self) -> Api {
+        Api::login(&self.address, EMAIL, PASSWORD)
+    }
+
+    /// Everything it logged since its latest start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder().join(format!("server-{}.log", self.starts))).unwrap_or_default()
+    }
+
+    /// Ends it at once, as a power cut does.
+    ///
+    /// # Panics
+    /// When it is not running.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        let mut child = self.process.take().unwrap();
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "the server had ended before it was killed: {}", self.log());
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end, or not well.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        let child = self.process.take().unwrap();
+        let status = terminate(child);
+        assert!(status.is_some_and(|status| status.success()), "the server ended with {status:?}: {}", self.log());
+    }
+
+    /// Tries to start a second server on the same folder, and returns what came of it.
+    #[track_caller]
+    pub fn rival(&self) -> Ran {
+        let mut command = command(self.folder());
+        command.arg("serve").arg("--data").arg(self.data()).args(["--listen", "127.0.0.1:0"]);
+        crate::program::run(&mut command)
+    }
+
+    /// The server must answer, and must not have met a fault of its own.
+    ///
+    /// # Panics
+    /// When it does not, or has.
+    #[track_caller]
+    pub fn is_well(&self) {
+        let answer = crate::web::client().get(self.url("/readyz")).send().unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().unwrap_or_default());
+        let log = self.log();
+        let faults: Vec<&str> = log.lines().filter(|line| line.contains("ERROR") || line.contains("panic")).collect();
+        assert!(faults.is_empty(), "the server logged faults of its own:\n{}", faults.join("\n"));
+    }
+
+    /// The size of the server's memory that is in use, bytes.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn memory(&self) -> u64 {
+        let pid = self.process.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = self.process.take() {
+            terminate(child);
+        }
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("\n--- the server's log ---\n{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n"));
+        }
+    }
+}
+
+/// Ends a process we started: asks, and after [`GRACE`] insists. `None` when it had to be insisted on.
+pub fn terminate(mut child: Child) -> Option<ExitStatus> {
+    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+    let until = Instant::now() + GRACE;
+    while Instant::now() < until {
+        match child.try_wait() {
+            Ok(None) => thread::sleep(crate::PAUSE),
+            Ok(Some(status)) => return Some(status),
+            Err(_) => return None,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+/// Waits until a file of the server holds `text`; returns all of it.
+#[track_caller]
+pub fn wait_for_text(path: &Path, text: &str) -> String {
+    wait_for(&format!("{text:?} in {}", path.display()), || fs::read_to_string(path).ok().filter(|content| content.contains(text)))
+}
