@@ -284,9 +284,9 @@ fn judged(run: &Result, judge: impl FnOnce(&Seen) -> std::result::Result<String,
 fn limit_memory(run: &Result) -> Probe {
     let verdict = judged(run, |run| match run.record.exit {
         Exit::OutOfMemory => {
-            Ok(format!("a program that wanted {} MiB was ended at {} MiB", 2 * MEMORY >> 20, run.record.peak_memory_bytes >> 20))
+            Ok(format!("a program that wanted {} MiB was ended at {} MiB", (2 * MEMORY) >> 20, run.record.peak_memory_bytes >> 20))
         }
-        ref other => Err(format!("a program that used {} MiB of {} ended by {other:?}", 2 * MEMORY >> 20, MEMORY >> 20)),
+        ref other => Err(format!("a program that used {} MiB of {} ended by {other:?}", (2 * MEMORY) >> 20, MEMORY >> 20)),
     });
     line(
         "limit.memory",

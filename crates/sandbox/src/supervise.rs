@@ -5,7 +5,10 @@
 
 use std::{
     io::{self, ErrorKind, PipeReader, Read, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -325,7 +328,8 @@ fn spawn(helper: &Helper, control: UnixStream, book: &Arc<LogBook>) -> io::Resul
     let (stdout, stdout_writer) = io::pipe()?;
     let (stderr, stderr_writer) = io::pipe()?;
     let mut command = Command::new(&helper.program);
-    command.args(&helper.args).env_clear();
+    // A group of its own: an interrupt typed at a terminal is the server's to decide about.
+    command.args(&helper.args).env_clear().process_group(0);
     command.stdin(Stdio::from(OwnedFd::from(control))).stdout(stdout_writer).stderr(stderr_writer);
     let child = command.spawn()?;
     // The command holds our copies of what the helper writes to.

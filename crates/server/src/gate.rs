@@ -90,13 +90,14 @@ fn terms(engine: &Engine) -> Terms {
 fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage) -> Report {
     let results = checks::judge(evidence, &app.policy, stage);
     let meta = checks::ReportMeta {
+        engine_id: Some(build.engine),
         build: Some(build.id),
         version: Some(build.version),
         upload_time: build.pushed_at,
         user: build.pushed_by.clone(),
         image: app.image_reference(&build.repository, &build.tag),
     };
-    checks::report(&meta, evidence, results, &app.policy, stage)
+    checks::report(&meta, evidence, results, &app.policy)
 }
 
 /// The report before the run: what the image alone tells.

@@ -127,6 +127,8 @@ fn policy(path: &Path) -> anyhow::Result<Policy> {
 
 fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
     let data = &config.data;
+    let layers = LayerCache::new(data.join("layers"));
+    layers.sweep()?;
     Ok(App {
         bound,
         public_url: config.public_url(bound),
@@ -134,7 +136,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>
         blobs: Blobs::open(data)?,
         evidence: EvidenceFiles::open(&data.join("evidence"))?,
         logs: BuildLogs::open(&data.join("logs"))?,
-        layers: Arc::new(LayerCache::new(data.join("layers"))),
+        layers: Arc::new(layers),
         sandbox,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),

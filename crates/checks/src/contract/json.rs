@@ -226,6 +226,35 @@ pub fn line_at(bytes: &[u8], at: usize, limit: usize) -> String {
     crate::wording::clip(text, limit)
 }
 
+/// The value at an offset of a valid document, as written, on one line and cut; with its key, if the offset is that of a key.
+pub fn excerpt(bytes: &[u8], at: usize, limit: usize) -> String {
+    let rest = bytes.get(at..bytes.len().min(at.saturating_add(limit * 4))).unwrap_or_default();
+    let (mut depth, mut in_text, mut escaped, mut end) = (0usize, false, false, rest.len());
+    for (index, &byte) in rest.iter().enumerate() {
+        if in_text {
+            in_text = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth <= 1 => {
+                end = index + depth;
+                break;
+            }
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 0 => {
+                end = index;
+                break;
+            }
+            _ => {}
+        }
+    }
+    let text = String::from_utf8_lossy(&rest[..end]).split_whitespace().collect::<Vec<_>>().join(" ");
+    crate::wording::clip(&text, limit)
+}
+
 /// A step of a JSON pointer, escaped.
 pub fn pointer_step(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")

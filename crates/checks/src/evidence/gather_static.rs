@@ -1,6 +1,6 @@
 //! Reads the image and its manifest. Never fails: what could not be read is part of the evidence.
 
-use std::{error::Error as _, sync::Arc};
+use std::sync::Arc;
 
 use image::{BlobSource, Caps, ImageProblem, InspectError, Inspection, LayerEvidence, Platform, ReadFileError};
 use model::{

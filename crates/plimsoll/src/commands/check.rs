@@ -108,6 +108,13 @@ async fn judge(args: &Args, policy: &Policy) -> anyhow::Result<Report> {
     bar.finish_and_clear();
     let evidence = fixed.with(terms, run);
     let results = checks::judge(&evidence, policy, Stage::Complete);
-    let meta = checks::ReportMeta { build: None, version: None, upload_time: server::clock::now_ms(), user: String::new(), image: opened.reference };
-    Ok(checks::report(&meta, &evidence, results, policy, Stage::Complete))
+    let meta = checks::ReportMeta {
+        engine_id: evidence.manifest().and_then(|manifest| manifest.engine_id),
+        build: None,
+        version: None,
+        upload_time: server::clock::now_ms(),
+        user: String::new(),
+        image: opened.reference,
+    };
+    Ok(checks::report(&meta, &evidence, results, policy))
 }

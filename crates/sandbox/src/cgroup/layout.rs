@@ -7,6 +7,8 @@ use std::{
 
 /// What a run needs. `cpuacct` only counts, the others limit.
 const NEEDED: [&str; 4] = ["memory", "pids", "cpu", "cpuacct"];
+/// Neither limits nor counts here, but the Java runtime believes in no limit at all where a version 1 host does not show it.
+pub(super) const CPUSET: &str = "cpuset";
 /// What version 2 calls the same; its `cpu` counts as well.
 pub(super) const NEEDED_UNIFIED: [&str; 3] = ["memory", "pids", "cpu"];
 
@@ -22,7 +24,7 @@ pub(crate) struct CgroupMount {
 /// Where the needed controllers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// Version 1: controller and root of its hierarchy; several controllers may share one.
+    /// Version 1: controller and root of its hierarchy; several controllers may share one. `cpuset` may be missing.
     Legacy(Vec<(&'static str, PathBuf)>),
     /// Version 2.
     Unified(PathBuf),
@@ -55,7 +57,7 @@ impl Layout {
         };
         if !found.is_empty() {
             missing(&NEEDED, &|name| found.iter().any(|(found, _)| *found == name))?;
-            return Ok(Self::Legacy(found));
+            return Ok(Self::Legacy(found.into_iter().chain(find(CPUSET)).collect()));
         }
         let root = &mounts.iter().find(|mount| mount.unified).ok_or(LayoutError::None)?.path;
         let controllers = unified_controllers(root);
@@ -86,6 +88,14 @@ impl Layout {
         }
     }
 
+    /// The root of version 1's `cpuset`, where there is one.
+    pub(crate) fn cpuset(&self) -> Option<&Path> {
+        match self {
+            Self::Legacy(found) => found.iter().find(|(name, _)| *name == CPUSET).map(|(_, root)| root.as_path()),
+            Self::Unified(_) => None,
+        }
+    }
+
     /// For people.
     pub(crate) fn describe(&self) -> String {
         match self {
@@ -111,7 +121,7 @@ fn cgroup_mount(line: &str) -> Option<CgroupMount> {
         "cgroup2" => true,
         _ => return None,
     };
-    let controllers = NEEDED.into_iter().filter(|name| !unified && options.contains(name)).collect();
+    let controllers = NEEDED.into_iter().chain([CPUSET]).filter(|name| !unified && options.contains(name)).collect();
     Some(CgroupMount { path, unified, controllers })
 }
 
@@ -130,6 +140,7 @@ mod tests {
 26 25 0:23 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
 27 25 0:24 / /sys/fs/cgroup/memory rw,relatime shared:5 - cgroup cgroup rw,memory
 28 25 0:25 / /sys/fs/cgroup/a\\040b rw,relatime - cgroup cgroup rw,pids
+28 25 0:25 / /sys/fs/cgroup/cpuset rw,relatime - cgroup cgroup rw,cpuset
 29 25 0:26 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 ";
 
@@ -140,7 +151,7 @@ mod tests {
         assert_eq!(layout.root_of("cpuacct"), Path::new("/sys/fs/cgroup/cpu,cpuacct"));
         assert_eq!(layout.root_of("pids"), Path::new("/sys/fs/cgroup/a b"));
         let roots: Vec<_> = layout.roots().collect();
-        assert_eq!(roots.len(), 3, "a shared hierarchy counts once: {roots:?}");
+        assert_eq!(roots.len(), 4, "a shared hierarchy counts once: {roots:?}");
     }
 
     #[test]

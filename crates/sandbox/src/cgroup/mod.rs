@@ -59,8 +59,25 @@ impl Group {
                 });
             }
         }
+        if !layout.is_unified() {
+            group.inherit_cpuset()?;
+        }
         group.set_limits(limits)?;
         Ok(group)
+    }
+
+    /// A new group of this version 1 controller has no processors and no memory, and takes no process until it has.
+    fn inherit_cpuset(&self) -> Result<(), Error> {
+        let Some(root) = self.layout.cpuset() else { return Ok(()) };
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let path = root.join(file);
+            let all = fs::read(&path).map_err(|source| Error::File { action: "read the processors", path, source })?;
+            for dir in [root.join(PARENT), root.join(PARENT).join(&self.name)] {
+                let path = dir.join(file);
+                fs::write(&path, &all).map_err(|source| Error::File { action: "set the processors", path, source })?;
+            }
+        }
+        Ok(())
     }
 
     fn set_limits(&self, limits: &Limits) -> Result<(), Error> {
@@ -183,5 +200,47 @@ fn remove_dir(dir: &Path) {
         }
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt, process::Command};
+
+    use super::*;
+
+    /// Any Linux of today mounts version 2 somewhere, even where version 1 has all the controllers.
+    fn unified_root() -> PathBuf {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let line = table.lines().find(|line| line.contains(" - cgroup2 ")).expect("this test needs a mounted cgroup2 and root");
+        PathBuf::from(line.split(' ').nth(4).unwrap())
+    }
+
+    #[test]
+    fn version_2_kills_a_whole_group_and_removes_it() {
+        let root = unified_root();
+        let parent = root.join(PARENT);
+        fs::create_dir_all(&parent).expect("this test needs root");
+        let group = Group { layout: Layout::Unified(root), name: format!("unit-test-{}", std::process::id()) };
+        let dir = parent.join(&group.name);
+        fs::create_dir(&dir).unwrap();
+        let mut children: Vec<_> = (0..3).map(|_| Command::new("sleep").arg("1000").spawn().unwrap()).collect();
+        children.iter().for_each(|child| fs::write(dir.join("cgroup.procs"), child.id().to_string()).unwrap());
+        assert_eq!(members(&dir).len(), 3);
+        assert!(group.kill());
+        for child in &mut children {
+            assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        }
+        assert_eq!(group.views(), [View { source: dir.clone(), target: "/sys/fs/cgroup".into(), unified: true }]);
+        drop(group);
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn an_engine_finds_each_version_1_hierarchy_by_the_host_s_name() {
+        let legacy = vec![("memory", "/sys/fs/cgroup/memory".into()), ("pids", "/cg/pids".into()), ("cpu", "/cg/cpu,cpuacct".into())];
+        let group = std::mem::ManuallyDrop::new(Group { layout: Layout::Legacy(legacy), name: "n".to_owned() });
+        let targets: Vec<_> = group.views().into_iter().map(|view| view.target).collect();
+        assert_eq!(targets, ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu,cpuacct"].map(PathBuf::from));
     }
 }

@@ -50,3 +50,32 @@ pub(crate) fn fork_into(group: Option<BorrowedFd<'_>>) -> io::Result<Side> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::fd::AsFd};
+
+    use rustix::process::{WaitOptions, waitpid};
+
+    use super::*;
+    use crate::helper::launch::leave;
+
+    #[test]
+    fn a_child_begins_its_life_in_the_group() {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let line = table.lines().find(|line| line.contains(" - cgroup2 ")).expect("this test needs a mounted cgroup2 and root");
+        let dir = std::path::Path::new(line.split(' ').nth(4).unwrap()).join(format!("plimsoll-fork-test-{}", std::process::id()));
+        fs::create_dir(&dir).expect("this test needs root");
+        let group = fs::File::open(&dir).unwrap();
+        let Side::Parent(child) = fork_into(Some(group.as_fd())).unwrap() else {
+            std::thread::sleep(std::time::Duration::from_secs(1000));
+            leave(1)
+        };
+        let members = fs::read_to_string(dir.join("cgroup.procs")).unwrap();
+        fs::write(dir.join("cgroup.kill"), "1").unwrap();
+        let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().unwrap();
+        fs::remove_dir(&dir).unwrap();
+        assert_eq!(members.trim(), child.as_raw_pid().to_string());
+        assert_eq!(status.terminating_signal(), Some(libc::SIGKILL));
+    }
+}

@@ -53,6 +53,11 @@ pub(crate) struct Started {
 
 /// Creates the container and waits until its program runs or cannot be run.
 pub(crate) fn launch(private: &Private, description: &Description, prepared: Prepared, output: Output) -> Result<Started, Trouble> {
+    // An engine that opens /dev/stdout opens its pipe anew, and as an ordinary user may do that only with a pipe of its own.
+    for pipe in [&output.stdout, &output.stderr] {
+        let user = rustix::fs::Uid::from_raw(prepared.user.uid);
+        rustix::fs::fchown(pipe, Some(user), None).during("give the engine its output")?;
+    }
     let (ear, mouth) = io::pipe().during("make a pipe")?;
     let filters = Filters::compile().during("compile the system call filter")?;
     let mouth = Rc::new(mouth);

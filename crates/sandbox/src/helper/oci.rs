@@ -19,6 +19,8 @@ use crate::protocol::Description;
 const OPEN_FILES: u64 = 65_536;
 /// Engines go before anything else when the whole host runs out of memory.
 const OOM_SCORE: i32 = 500;
+/// No core dumps: less than any file needs, and of all values the only one that also keeps the host's dump program from being started.
+const CORE: u64 = 1;
 
 const MASKED: &[&str] = &[
     "/proc/acpi",
@@ -72,7 +74,7 @@ fn process(description: &Description, prepared: &Prepared) -> Value {
         "capabilities": { "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": [] },
         "noNewPrivileges": true,
         "oomScoreAdj": OOM_SCORE,
-        "rlimits": [limit("RLIMIT_NOFILE", open_files), limit("RLIMIT_FSIZE", description.file_bytes), limit("RLIMIT_CORE", 0)],
+        "rlimits": [limit("RLIMIT_NOFILE", open_files), limit("RLIMIT_FSIZE", description.file_bytes), limit("RLIMIT_CORE", CORE)],
     })
 }
 

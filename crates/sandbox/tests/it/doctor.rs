@@ -1,5 +1,11 @@
 //! The examination on this very host.
 
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    process::Command,
+};
+
 use sandbox::doctor::examine;
 
 use crate::support::{Bench, helper};
@@ -14,4 +20,16 @@ fn everything_required_holds_here() {
     let failed: Vec<_> = lines.iter().filter(|line| line.required && !line.ok).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(lines.len() >= 13, "lines are missing: {lines:#?}");
+}
+
+#[test]
+fn an_ordinary_user_is_told_what_is_missing() {
+    let bench = Bench::new();
+    let program = bench.path("run");
+    fs::copy(helper().program.with_file_name("examples").join("run"), &program).unwrap();
+    fs::set_permissions(bench.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let answer = Command::new(program).args(["/", "true"]).uid(65534).gid(65534).output().unwrap();
+    let said = String::from_utf8(answer.stderr).unwrap();
+    assert_eq!(answer.status.code(), Some(1), "{said}");
+    assert!(said.contains("host.privilege") && said.contains("as root") && !said.contains("panicked"), "{said}");
 }

@@ -15,8 +15,14 @@ use sandbox::{Error, Running, Session};
 
 use crate::support::{Bench, helper, names, quiet, script_spec, stdout};
 
-const HIERARCHIES: [&str; 5] =
-    ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup"];
+const HIERARCHIES: [&str; 6] = [
+    "/sys/fs/cgroup/memory",
+    "/sys/fs/cgroup/pids",
+    "/sys/fs/cgroup/cpu",
+    "/sys/fs/cgroup/cpuacct",
+    "/sys/fs/cgroup/cpuset",
+    "/sys/fs/cgroup",
+];
 
 /// Control groups that the process `pid` made.
 fn groups_of(pid: u32) -> Vec<String> {

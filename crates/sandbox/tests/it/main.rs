@@ -1,5 +1,7 @@
 //! Real containers on this machine. They need root and Debian's busybox-static, and fail without.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed expectation is how a test fails")]
+
 mod doctor;
 mod image;
 mod isolation;

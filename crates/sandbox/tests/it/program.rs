@@ -41,7 +41,7 @@ fn a_crash_is_told_as_such() {
 fn environment_working_directory_and_user_are_the_image_s() {
     let bench = Bench::new();
     let mut wanted = script_spec(
-        "pwd; id -u; id -g; id -G; echo $HOME; echo $A $HOSTNAME; echo $PATH; touch /forbidden; touch /tmp/allowed && echo yes",
+        "pwd; id -u; id -g; id -G; echo $HOME; echo $A $HOSTNAME; echo $PATH; touch /forbidden; touch /tmp/allowed && echo yes > /dev/stdout",
     );
     wanted.env = vec![("A".into(), "1 2".into())];
     wanted.working_dir = "/work/../work/deep".into();

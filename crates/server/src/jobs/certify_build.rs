@@ -1,6 +1,9 @@
 //! Gate A of one build: run it, judge everything, record the verdict. Begins anew when an earlier attempt was lost.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use model::{
     build::{BuildStatus, MAX_ATTEMPTS},
@@ -32,25 +35,23 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
         return drop_job(&app, &job, &worker, build.status).await;
     }
     let log = log_of(&app, id)?;
+    let begun = Instant::now();
+    let note = |text: String| log(LogLine { at_ms: begun.elapsed().as_millis() as u64, stream: Stream::Gate, text });
     let repository: RepoName = build.repository.parse().map_err(|_| missing())?;
     let looked = gate::look(&app, &repository, &build.digest).await.map_err(|error| anyhow::anyhow!("{}", chain(&*error)))?;
     if job.attempts > 1 {
         let last = (job.attempts > i64::from(MAX_ATTEMPTS)).then(|| gate::lost_report(&app, &build, &engine, &looked));
-        log(gate_line(format!("attempt {} begins; the former one was lost", job.attempts)));
+        note(format!("attempt {} begins; the former one was lost", job.attempts));
         let status = record_loss(&app, &build, last.as_ref()).await?;
         if status != BuildStatus::Fetching {
             return drop_job(&app, &job, &worker, status).await;
         }
     }
-    log(gate_line(format!("certifying build {} of {}", build.version, engine.name)));
+    note(format!("certifying build {} of {}", build.version, engine.name));
     let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);
     let report = gate::certify(&app, &build, &engine, looked, run_id, log.clone()).await;
-    log(gate_line(format!("verdict: {}", if report.success { "available" } else { "invalid" })));
+    note(format!("verdict: {}", if report.success { "available" } else { "invalid" }));
     record_verdict(&app, &build, &report, &job, &worker).await
-}
-
-fn gate_line(text: String) -> LogLine {
-    LogLine { at_ms: 0, stream: Stream::Gate, text }
 }
 
 /// Each line goes to the build's log at once and wakes whoever watches.

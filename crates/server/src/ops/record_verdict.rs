@@ -61,7 +61,7 @@ pub async fn drop_job(app: &App, job: &Job, worker: &str, status: BuildStatus) -
 pub async fn record_loss(app: &App, build: &Build, last: Option<&Report>) -> Result<BuildStatus, JobError> {
     let circumstances = Circumstances { attempts_left: last.is_none(), ..Circumstances::default() };
     let reason = match last {
-        None => "the server stopped during the certification; it begins anew",
+        None => "the certification was interrupted; it begins anew",
         Some(_) => "internal_error: the certification was lost too often",
     };
     let mut tx = app.db.write().await?;

@@ -63,7 +63,7 @@ pub(super) fn judge(output: &EngineOutput, capability: Option<Capability>) -> Re
     let (contracts, unnamed) = contracts_of(root, capability);
     let Verdict { violations, more } = validate(root, &contracts);
     let quoted = |(index, violation): (usize, Violation)| {
-        let text = if index < QUOTED { snippet(&output.body, violation.at) } else { String::new() };
+        let text = if index < QUOTED { json::excerpt(&output.body, violation.at, SNIPPET) } else { String::new() };
         (violation, text)
     };
     Ok(Judged {
@@ -138,14 +138,6 @@ fn nothing(output: &EngineOutput) -> Finding {
     );
     let text = String::from_utf8_lossy(output.body.get(..SNIPPET).unwrap_or(&output.body)).into_owned();
     finding.message(format!("Output check: the result for {} holds no data", output.sample)).at(place(output)).sample(&output.sample).quote(clip(&text, SNIPPET))
-}
-
-/// The value at an offset, as written, cut.
-fn snippet(body: &[u8], at: usize) -> String {
-    let rest = body.get(at..(at + SNIPPET * 4).min(body.len())).unwrap_or_default();
-    let text = String::from_utf8_lossy(rest);
-    let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    clip(&flat, SNIPPET)
 }
 
 /// Slices of `series` that end before they start: no contract forbids it, and no player shows them.

@@ -70,6 +70,18 @@ fn each_common_mistake_has_its_own_words() {
 }
 
 #[test]
+fn an_excerpt_is_one_value() {
+    let text = br#"{"a": {"b": "x}\\\"", "c": [1, 2]}, "d": 5, "e": "long text"}"#;
+    let at = |wanted: &str| std::str::from_utf8(text).unwrap().find(wanted).unwrap();
+    assert_eq!(excerpt(text, at("{\"b\""), 80), r#"{"b": "x}\\\"", "c": [1, 2]}"#);
+    assert_eq!(excerpt(text, at("\"d\""), 80), "\"d\": 5");
+    assert_eq!(excerpt(text, at("5"), 80), "5");
+    assert_eq!(excerpt(text, at("\"long"), 80), "\"long text\"");
+    assert_eq!(excerpt(text, at("[1"), 4), "[1,…");
+    assert_eq!(excerpt(text, 1_000, 4), "");
+}
+
+#[test]
 fn foreign_encodings_are_named() {
     let utf16: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let marked: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16.clone()).collect();
@@ -135,7 +147,7 @@ proptest! {
     fn any_bytes_are_answered_with_a_place_inside(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         if let Err(problem) = read(&bytes, CAPS) {
             prop_assert!(problem.at <= bytes.len());
-            let _ = (line_and_column(&bytes, problem.at), line_at(&bytes, problem.at, 20), problem.kind.to_string());
+            let _ = (line_and_column(&bytes, problem.at), line_at(&bytes, problem.at, 20), excerpt(&bytes, problem.at, 20), problem.kind.to_string());
         }
     }
 }

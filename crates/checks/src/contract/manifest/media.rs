@@ -102,7 +102,8 @@ fn judge(look: &mut Look<'_, '_>, texts: &[(&str, usize, String)]) {
             "The contract knows no wildcards. They are taken for every type they cover, but other readers may refuse them.",
             "List the types one by one.",
         );
-        look.tell(finding.message(format!("invalid {}: {shown} is a wildcard", look.field.key)), WILDCARD, at, &pointer).value = Some(shown);
+        let finding = finding.message(format!("invalid {}: {shown} is a wildcard", look.field.key));
+        look.tell(finding, WILDCARD, at, &pointer).value = Some(shown);
     }
 }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use model::finding::{Finding, Severity};
 
 use self::{
-    fields::{Absent, Field, Levels},
+    fields::{Absent, Field},
     look::{Context, Look},
     members::Members,
     table::FIELDS,

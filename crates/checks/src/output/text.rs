@@ -1,0 +1,193 @@
+//! For people: each finding with what, where, why and what to do; then a line per check; then the verdict. Without colours.
+//!
+//! Words from an image are shown without their control characters, so that no image can write to the terminal.
+
+use std::fmt::Write as _;
+
+use model::{
+    finding::{Finding, Severity},
+    report::{CheckResult, CheckStatus, Report, Verdict},
+};
+
+use super::reproduce;
+use crate::wording::{count, list, size};
+
+/// Characters of a line of running text.
+const WIDTH: usize = 110;
+/// Column where the text of a finding begins.
+const COLUMN: usize = 12;
+/// Lines of evidence and violations shown of one finding.
+const SHOWN: usize = 12;
+
+/// Renders a report.
+pub fn render(report: &Report) -> String {
+    let mut text = header(report);
+    let reproduce = reproduce(report);
+    let mut findings: Vec<&Finding> = report.checks.iter().flat_map(|check| &check.findings).collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in findings {
+        text.push('\n');
+        text.push_str(&of_finding(finding, &reproduce));
+    }
+    text.push('\n');
+    let widest = report.checks.iter().map(|check| check.id.len()).max().unwrap_or_default();
+    for check in &report.checks {
+        text.push_str(&of_check(check, widest));
+    }
+    text.push('\n');
+    text.push_str(&footer(report));
+    text
+}
+
+fn header(report: &Report) -> String {
+    let mut facts: Vec<String> = Vec::new();
+    facts.extend(report.platform.clone());
+    if report.image_size_bytes > 0 {
+        facts.push(size(report.image_size_bytes));
+    }
+    facts.extend(report.image_digest.as_ref().map(ToString::to_string));
+    let mut text = format!("{}\n", clean(&report.image));
+    if !facts.is_empty() {
+        let _infallible = writeln!(text, "{}", facts.join(", "));
+    }
+    text
+}
+
+/// One finding, as people should meet it.
+fn of_finding(finding: &Finding, reproduce: &str) -> String {
+    let mut text = format!("{:<7}  {}  {}\n", finding.severity.as_str(), clean(&finding.code), clean(&finding.title));
+    let mut line = |label: &str, value: &str| {
+        for (index, part) in wrap(&clean(value), WIDTH - COLUMN).into_iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            let _infallible = writeln!(text, "  {label:<9} {part}");
+        }
+    };
+    if let Some(place) = &finding.place {
+        line("where", place);
+    }
+    let entry = |entry: &serde_json::Value| {
+        let text = |key: &str| entry.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        format!("{} {}", text("dataPath"), text("message")).trim().to_owned()
+    };
+    let seen: Vec<String> = finding.evidence.iter().cloned().chain(finding.validation_errors.iter().map(entry)).collect();
+    for (index, quote) in seen.iter().take(SHOWN).enumerate() {
+        line(if index == 0 { "evidence" } else { "" }, quote);
+    }
+    if seen.len() > SHOWN {
+        line("", &format!("and {} more", seen.len() - SHOWN));
+    }
+    line("why", &finding.why);
+    line("fix", &finding.fix);
+    if let Some(suggestion) = finding.suggestion.as_deref().filter(|suggestion| !finding.fix.contains(*suggestion)) {
+        line("meant", suggestion);
+    }
+    if finding.severity != Severity::Info {
+        line("reproduce", reproduce);
+    }
+    line("docs", &finding.docs());
+    text
+}
+
+/// `✔ passed   manifest    title`.
+fn of_check(check: &CheckResult, widest: usize) -> String {
+    let symbol = match check.status {
+        CheckStatus::Passed => '✔',
+        CheckStatus::Warned => '!',
+        CheckStatus::Failed => '✘',
+        CheckStatus::Error => '?',
+        CheckStatus::Skipped => '-',
+    };
+    let of = |severity: Severity| check.findings.iter().filter(|finding| finding.severity == severity).count();
+    let mut said: Vec<String> = Vec::new();
+    for (number, noun) in [(of(Severity::Error), "error"), (of(Severity::Warning), "warning"), (of(Severity::Info), "note")] {
+        if number > 0 {
+            said.push(count(number, noun));
+        }
+    }
+    let said = check.reason.clone().unwrap_or_else(|| if said.is_empty() { check.title.clone() } else { said.join(", ") });
+    format!("{symbol} {:<8} {:<widest$}  {}\n", check.status.as_str(), clean(&check.id), clean(&said))
+}
+
+fn footer(report: &Report) -> String {
+    let (errors, warnings) = (report.errors.len(), report.warnings.len());
+    let numbers: Vec<String> = [(errors, "error"), (warnings, "warning")].iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(*n, noun)).collect();
+    let with = if numbers.is_empty() { String::new() } else { format!(": {}", list(&numbers, "and")) };
+    let verdict = match report.verdict {
+        Verdict::Running => "running: the test run is still to come",
+        Verdict::Available => "available",
+        Verdict::Invalid => "invalid",
+        Verdict::NotTestable => "not testable",
+    };
+    let unscanned = report.checks.iter().any(|check| check.id == "security" && check.status == CheckStatus::Error);
+    let banner = if unscanned { "NOT SCANNED for vulnerabilities: no advisory database is loaded.\n" } else { "" };
+    format!("{banner}Verdict: {verdict}{with}\nFindings hash: {}\n", report.findings_hash)
+}
+
+/// A text of an image without what a terminal would obey.
+fn clean(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\t' => ' ',
+        // Marks that turn the direction of writing can make a line read as another one.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(harmless).collect()
+}
+
+/// Breaks running text at spaces; what has no spaces stays whole, so that it can be copied.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    // Leading spaces of quoted code are part of it.
+    let indent = text.len() - text.trim_start().len();
+    line.push_str(&text[..indent]);
+    for word in text.trim_start().split(' ') {
+        let full = line.chars().count() + 1 + word.chars().count() > width;
+        if full && !line.trim().is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.trim().is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{evidence::tests::webhook, output::tests::full, report::tests::of};
+
+    #[test]
+    fn a_report_with_findings() {
+        insta::assert_snapshot!(render(&full()));
+    }
+
+    #[test]
+    fn a_report_without() {
+        insta::assert_snapshot!(render(&of(&webhook().evidence())));
+    }
+
+    #[test]
+    fn a_report_of_what_could_not_be_run() {
+        insta::assert_snapshot!(render(&of(&webhook().refused().evidence())));
+    }
+
+    #[test]
+    fn no_image_writes_to_the_terminal() {
+        let text = render(&full());
+        assert!(!text.contains('\u{1b}') && !text.contains('\0'));
+        assert_eq!(clean("a\u{1b}[2J\u{202e}\tb"), "a\u{fffd}[2J\u{fffd} b");
+    }
+
+    #[test]
+    fn text_is_broken_at_spaces_only() {
+        assert_eq!(wrap("aa bb cc", 5), ["aa bb", "cc"]);
+        assert_eq!(wrap("    code(x)", 30), ["    code(x)"]);
+        assert_eq!(wrap(&"x".repeat(50), 10).len(), 1);
+        assert_eq!(wrap("", 10), [""]);
+    }
+}

@@ -1,0 +1,163 @@
+//! The build report: one document made of evidence and results, with all its fields, whatever happened.
+
+use std::collections::BTreeMap;
+
+use model::{
+    finding::{Finding, Severity, canonical_hash},
+    id::{BuildId, EngineId},
+    report::{CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
+    run::{EngineRun, Exit, LogLine, Ready, Stream},
+};
+use serde_json::Value;
+
+use crate::{
+    evidence::{Evidence, RunEvidence},
+    policy::Policy,
+};
+
+/// Lines of the test log in a report.
+const LOG_LINES: usize = 5_000;
+/// Bytes of the test log in a report.
+const LOG_BYTES: usize = 1 << 20;
+
+/// What a report says that is not evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportMeta {
+    /// The engine, as registered; `None` on a laptop: the manifest says.
+    pub engine_id: Option<EngineId>,
+    /// The build; `None` on a laptop.
+    pub build: Option<BuildId>,
+    /// Number of the build within its engine; `None` on a laptop.
+    pub version: Option<i64>,
+    /// Time of the push, epoch milliseconds.
+    pub upload_time: i64,
+    /// E-mail of the account that pushed; empty on a laptop.
+    pub user: String,
+    /// Full reference of the image, or how it was named on a laptop.
+    pub image: String,
+}
+
+/// Makes the report. `results` are those of [`crate::judge`] over the same evidence and policy.
+pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>, policy: &Policy) -> Report {
+    let run = evidence.engine_run();
+    let findings: Vec<Finding> = results.iter().flat_map(|check| check.findings.iter().cloned()).collect();
+    let of = |blocking: bool| findings.iter().filter(move |finding| (finding.severity == Severity::Error) == blocking);
+    let mut errors: Vec<String> = of(true).flat_map(sentences).collect();
+    let verdict = verdict(evidence, &results);
+    if let (true, Some(reason)) = (errors.is_empty() && verdict == Verdict::NotTestable, not_run(evidence)) {
+        // Only a policy that lets a broken image pass comes here; what was not run has not passed all the same.
+        errors.push(format!("The engine was not run: {reason}"));
+    }
+    Report {
+        engine_id: meta.engine_id.or_else(|| evidence.manifest()?.engine_id),
+        build: meta.build,
+        upload_time: meta.upload_time,
+        user: meta.user.clone(),
+        image: meta.image.clone(),
+        inspect: inspect(evidence, &meta.image),
+        vulnerabilities: Vec::new(),
+        vulnerability_counts: BTreeMap::new(),
+        test_log: run.map(|run| test_log(&run.record.log, run.record.log_truncated)).unwrap_or_default(),
+        success: errors.is_empty(),
+        errors,
+        schema_version: 1,
+        gate: "compliance".to_owned(),
+        verdict,
+        version: meta.version,
+        image_digest: Some(evidence.top.clone()),
+        platform: evidence.facts().map(|facts| facts.image.platform.to_string()),
+        image_size_bytes: evidence.facts().map(|facts| facts.image.transferred_size()).unwrap_or_default(),
+        manifest: evidence.manifest().map(|manifest| manifest.raw.clone()),
+        deployment_model: evidence.terms.deployment_model.map(|model| model.as_str().to_owned()),
+        policy: policy.describe(evidence.capability().map(|capability| capability.as_str())),
+        warnings: of(false).flat_map(sentences).collect(),
+        stats: run.map(stats),
+        timed_out: run.is_some_and(|run| run.ran_out_in.is_some() || run.record.exit == Exit::TimedOut),
+        findings_hash: canonical_hash(&findings),
+        checks: results,
+    }
+}
+
+/// The outcome: failed checks make it invalid; a check that could not run, or an engine that was not run, makes it not testable.
+fn verdict(evidence: &Evidence, results: &[CheckResult]) -> Verdict {
+    if matches!(evidence.run, RunEvidence::Pending) {
+        return Verdict::Running;
+    }
+    let blocks = |check: &CheckResult| check.findings.iter().any(|finding| finding.severity == Severity::Error);
+    if results.iter().any(|check| check.status == CheckStatus::Failed) {
+        Verdict::Invalid
+    } else if results.iter().any(|check| check.status == CheckStatus::Error && blocks(check)) || not_run(evidence).is_some() {
+        Verdict::NotTestable
+    } else {
+        Verdict::Available
+    }
+}
+
+/// Why the engine was not run; `None` if it was, or still will be.
+fn not_run(evidence: &Evidence) -> Option<String> {
+    match &evidence.run {
+        RunEvidence::Pending => None,
+        RunEvidence::Prevented(reason) => Some(reason.clone()),
+        RunEvidence::Refused(refusal) => Some(refusal.reason.clone()),
+        RunEvidence::Done(_) if evidence.engine_run().is_some() => None,
+        RunEvidence::Done(_) => Some("there was nothing to start or to test".to_owned()),
+    }
+}
+
+/// The sentence of a finding. An unknown key in a result has the sentence of the former checker as well, because scripts look for it
+/// (build report §5).
+fn sentences(finding: &Finding) -> Vec<String> {
+    let unknown = |entry: &Value| {
+        let key = entry.pointer("/params/additionalProperty")?.as_str()?;
+        Some(format!("json: unknown field {key:?}"))
+    };
+    let extra = finding.validation_errors.first().and_then(unknown);
+    std::iter::once(finding.message.clone()).chain(extra).collect()
+}
+
+fn inspect(evidence: &Evidence, reference: &str) -> Vec<Value> {
+    let object = |facts: &crate::evidence::ImageFacts| image::docker_inspect(&facts.config, &facts.image, &[reference.to_owned()], facts.uncompressed_size);
+    evidence.facts().map(object).into_iter().collect()
+}
+
+/// Lines of standard output, from the first on, within the caps; what is left out is marked.
+fn test_log(log: &[LogLine], truncated: bool) -> Vec<String> {
+    let stdout: Vec<&LogLine> = log.iter().filter(|line| line.stream == Stream::Stdout).collect();
+    let mut left = LOG_BYTES;
+    let mut lines = Vec::new();
+    for line in stdout.iter().take(LOG_LINES) {
+        let Some(rest) = left.checked_sub(line.text.len() + 1) else { break };
+        left = rest;
+        lines.push(line.text.clone());
+    }
+    let missing = stdout.len() - lines.len();
+    if missing > 0 || truncated {
+        let more = if truncated { "more" } else { "" };
+        lines.push(match missing {
+            0 => "[... further lines were left out ...]".to_owned(),
+            missing => format!("[... {missing} {more} lines were left out ...]").replace("  ", " "),
+        });
+    }
+    lines
+}
+
+fn stats(run: &EngineRun) -> Stats {
+    let requests = run.exchanges.iter().map(|exchange| RequestSummary {
+        sample: exchange.sample.clone(),
+        attempt: exchange.attempt,
+        status: exchange.status,
+        duration_ms: exchange.duration_ms,
+        result_bytes: exchange.body_bytes,
+    });
+    Stats {
+        wall_ms: run.record.wall_ms,
+        cpu_ms: run.record.cpu_ms,
+        peak_memory_bytes: run.record.peak_memory_bytes,
+        ready_ms: if let Some(Ready::Ready { after_ms, .. }) = run.ready { Some(after_ms) } else { None },
+        result_bytes: run.outputs.iter().map(|output| output.body.len() as u64).sum(),
+        requests: requests.collect(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
