@@ -176,14 +176,15 @@ fn image_for_windows() {
     let keyword = Keyword::new(&engine);
     let files = vec![File::new("var/manifest.json", 0o644, keyword.manifest())];
     let pack = || Pack::new(Platform::new("windows", "amd64")).layer(files.clone()).entrypoint(["engine.exe"]).tag("v1");
-    Registry::of(&server).push(&pack().build().unwrap(), "1/windows", "v1");
-    api.verdict(&engine).is("invalid").blamed_for(&["windows/amd64", "linux/amd64"]);
-
-    // In an index its platform is known without its config, and nothing in it can be read: nobody's push, with the reason.
-    let index = Packed::index(vec![pack().build().unwrap()]);
-    Registry::of(&server).push(&index, "1/windows-index", "v1");
-    let push = api.unclaimed_of("1/windows-index");
-    assert!(push["reason"].as_str().unwrap().contains("windows/amd64") && !push["fix"].as_str().unwrap().is_empty(), "{push:#}");
+    let (image, index) = (pack().build().unwrap(), Packed::index(vec![pack().build().unwrap()]));
+    for (name, image) in [("1/windows", image), ("1/windows-index", index)] {
+        pushed_by_skopeo(&server, &image, &format!("{name}:v1"), PASSWORD).succeeded();
+        let push = api.unclaimed_of(name);
+        let reason = push["reason"].as_str().unwrap();
+        assert!(reason.contains("windows/amd64") && reason.contains("linux/amd64"), "{push:#}");
+        assert!(push["fix"].as_str().unwrap().contains("--platform linux/amd64"), "{push:#}");
+    }
+    assert!(api.builds(&engine).is_empty());
     goes_on(&server, &api);
 }
 
@@ -203,29 +204,33 @@ fn pushes_of_nobody_are_listed_with_reason_and_fix() {
     let unknown = "6a2f4f0e-6d0e-4a57-9c11-2f6c0b0f8f10";
     let large = format!("{{ \"engineId\": \"{engine}\", \"padding\": \"{}\" }}", "x".repeat(10 << 20));
     let cases = [
-        ("missing", File::new("var/other.json", 0o644, "{}"), vec!["/var/manifest.json", "no"]),
-        ("broken", file(&keyword.manifest().replacen(',', "", 1)), vec!["JSON", "line 3"]),
+        ("missing", File::new("var/other.json", 0o644, "{}"), vec!["/var/manifest.json"]),
+        ("broken", file(&keyword.manifest().replacen(',', "", 1)), vec!["/var/manifest.json", "line 3"]),
         ("list", file("[]"), vec!["JSON", "object"]),
-        ("large", file(&large), vec!["/var/manifest.json", "MiB"]),
+        ("large", file(&large), vec!["/var/manifest.json", "more than"]),
         ("without", file("{}"), vec!["engineId"]),
         ("no-id", file(r#"{ "engineId": "YOUR-ENGINE-ID" }"#), vec!["engineId", "YOUR-ENGINE-ID"]),
         ("unknown", file(&Keyword::new(unknown).manifest()), vec!["organization 1 has no engine", unknown]),
         ("foreign", file(&Keyword::new(&foreign).manifest()), vec!["organization 1 has no engine", &foreign]),
-        ("folder", File::dir("var/manifest.json", 0o755), vec!["/var/manifest.json", "folder"]),
+        ("folder", File::dir("var/manifest.json", 0o755), vec!["/var/manifest.json", "directory"]),
         ("linked", File::symlink("var/manifest.json", "/etc/passwd"), vec!["/var/manifest.json"]),
         ("outside", File::symlink("var/manifest.json", "../../../../etc/passwd"), vec!["/var/manifest.json"]),
         ("loop", File::symlink("var/manifest.json", "manifest.json"), vec!["/var/manifest.json"]),
     ];
+    let mut unclear = Vec::new();
     for (name, manifest, words) in cases {
         // The client is not told: for it the push went well.
         pushed_by_skopeo(&server, &with_manifest(&keyword, manifest), &format!("1/{name}:v1"), PASSWORD).succeeded();
         let push = ann.unclaimed_of(&format!("1/{name}"));
         let (reason, fix) = (push["reason"].as_str().unwrap(), push["fix"].as_str().unwrap());
-        assert!(words.iter().all(|word| reason.contains(word)), "{words:?}: {push:#}");
+        if !words.iter().all(|word| reason.contains(word)) {
+            unclear.push(format!("{name}: the reason should say {words:?}, and says {reason:?}"));
+        }
         assert!(!fix.is_empty() && !push["code"].as_str().unwrap().is_empty(), "{push:#}");
         assert_eq!((&push["tag"], &push["pushedBy"]), (&json!("v1"), &json!(EMAIL)));
         assert!(!push.to_string().contains("root:x:0"), "a file of this machine was read: {push:#}");
     }
+    assert!(unclear.is_empty(), "{}", unclear.join("\n"));
     assert!(ann.builds(&engine).is_empty(), "{:#?}", ann.builds(&engine));
     assert_eq!((bob.builds(&foreign).len(), bob.unclaimed().len()), (0, 0));
     assert_eq!(ann.send("query($id: ID!) { engine(id: $id) { id } }", json!({ "id": foreign }))["data"]["engine"], Value::Null);

@@ -14,6 +14,7 @@ use e2e::{
     wait_for,
     web::{self, Visitor},
 };
+use image::pack::File;
 use model::digest::Digest;
 
 #[test]
@@ -71,6 +72,18 @@ fn stopped_during_certification() {
     server.is_well();
 }
 
+/// Bytes that no compression makes fewer: the server writes to disk in pieces, so a small upload would be in its memory only.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
 /// Sends the head of a request and a part of its body, and leaves the connection open.
 fn half_a_request(server: &Server, location: &str, part: &[u8], whole: usize) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -89,7 +102,7 @@ fn half_a_request(server: &Server, location: &str, part: &[u8], whole: usize) ->
 fn killed_during_a_push() {
     let mut server = Server::start();
     let engine = server.api().create_engine("Keywords", "keyword");
-    let image = Keyword::new(&engine).pack().build().unwrap();
+    let image = Keyword::new(&engine).pack().layer(vec![File::new("data/noise", 0o644, noise(8 << 20))]).build().unwrap();
     let (digest, layer) = image.blobs().max_by_key(|(_, bytes)| bytes.len()).unwrap();
     let location = Registry::of(&server).begin("1/words").is(202).location;
     let path = location.strip_prefix(&server.url("")).unwrap_or(&location).to_owned();

@@ -26,12 +26,12 @@ fn judged_here_and_there(server: &Server, api: &Api, engine: &str, keyword: &Key
     let tag = format!("v{}", digest.short());
     let before = api.builds(engine).len();
     Registry::of(server).push(&image, "1/words", &tag);
-    let build = api.verdicts(engine, before + 1).remove(0).is(status);
 
     let mut check = command(server.folder());
     check.args(["check", &format!("oci-archive:{}", archive.display()), "--format", "json"]);
     let ran = run(&mut check).exited(if status == "available" { 0 } else { 1 });
     let here: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}\n{}", ran.shown()));
+    let build = api.verdicts(engine, before + 1).remove(0).is(status);
     let there = &build.0["report"];
     assert_eq!(here["findingsHash"], there["findingsHash"], "here {:#}\nthere {:#}", here["checks"], there["checks"]);
     assert_eq!((&here["success"], &here["verdict"]), (&json!(status == "available"), &json!(status)));

@@ -1,7 +1,14 @@
 //! x
 #![allow(clippy::unwrap_used)]
-use e2e::{engine::Keyword, python::{self, Example, BASE}, docker::Docker, container::Containers, browser::Browser};
-#[test] fn variants() {
+use e2e::{
+    browser::Browser,
+    container::Containers,
+    docker::Docker,
+    engine::Keyword,
+    python::{self, BASE, Example},
+};
+#[test]
+fn variants() {
     let good = Keyword::new("a");
     good.program();
     for k in [
@@ -15,12 +22,16 @@ use e2e::{engine::Keyword, python::{self, Example, BASE}, docker::Docker, contai
      good.clone().slow_to_start(),
     ] { println!("{:?}", k.program()); }
 }
-#[test] fn bases() {
+#[test]
+fn bases() {
     println!("{:?}", python::base());
     let c = Containers::new();
     let e = Example::new("python", "a").with_line("\nimport wave\n", "\nimport wavve\n");
     println!("{}", c.run("podman", &["import", python::base().to_str().unwrap(), BASE]).succeeded().shown());
-    println!("{}", c.run("podman", &["build", "--isolation", "chroot", "-t", "localhost/x:1", e.context().to_str().unwrap()]).succeeded().shown());
+    println!(
+        "{}",
+        c.run("podman", &["build", "--isolation", "chroot", "-t", "localhost/x:1", e.context().to_str().unwrap()]).succeeded().shown()
+    );
     let d = Docker::start("127.0.0.1:1");
     let e = Example::new("batch", "a").with_line("    result = keywords(text)\n", "    result = keywords(txt)\n");
     println!("{}", d.run(&["import", python::base().to_str().unwrap(), BASE]).succeeded().shown());
@@ -28,7 +39,8 @@ use e2e::{engine::Keyword, python::{self, Example, BASE}, docker::Docker, contai
     let e = Example::new("python", "a").with_line("                raise Refused(404, \"GET /ready or POST /process\")\n            length", "                raise Refused(404, \"GET /ready or POST /process\")\n            print(\"out of memory in layer 7\", flush=True)\n            os._exit(3)\n            length");
     drop(e);
 }
-#[test] fn chrome() {
+#[test]
+fn chrome() {
     let b = Browser::start();
     b.go("data:text/html,<h1>Hi</h1><p id=x>long</p>");
     assert_eq!(b.text("h1"), "Hi");

@@ -54,6 +54,8 @@ fn files_stay_small() {
 fn every_module_says_its_rule_first() {
     let silent: Vec<String> = sources()
         .iter()
+        // The tests of a module stand under its rule.
+        .filter(|path| path.file_name().is_some_and(|name| name != "tests.rs"))
         .filter(|path| !fs::read_to_string(path).unwrap().lines().any(|line| line.starts_with("//!")))
         .map(|path| shown(path))
         .collect();
@@ -137,7 +139,7 @@ fn the_project_speaks_of_itself_alone() {
     }
     for path in texts.iter().filter(|path| !shown(path).starts_with("tests/tests/tidy.rs")) {
         let text = fs::read_to_string(path).unwrap();
-        for word in ["/work/", "../shared", "TODO", "FIXME", "XXX:"] {
+        for word in ["/work/main", "/work/shared", "../shared", "TODO", "FIXME", "XXX:"] {
             assert!(!text.contains(word), "{} contains {word:?}", shown(path));
         }
     }

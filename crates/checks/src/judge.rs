@@ -7,12 +7,7 @@ use model::{
     report::{CheckResult, CheckStatus},
 };
 
-use crate::{
-    checks::CHECKS,
-    evidence::Evidence,
-    policy::Policy,
-    wording::clip,
-};
+use crate::{checks::CHECKS, evidence::Evidence, policy::Policy, wording::clip};
 
 /// Characters of a title.
 const TITLE: usize = 90;
@@ -62,7 +57,7 @@ pub enum Judgement {
         /// Why, in a few words.
         reason: String,
         /// The finding, at the one check that tells of this cause.
-        finding: Option<Draft>,
+        finding: Option<Box<Draft>>,
     },
 }
 
@@ -91,11 +86,6 @@ impl From<Finding> for Draft {
 impl Judgement {
     /// Nothing to say.
     pub const CLEAN: Self = Self::Judged(Vec::new());
-
-    /// At most one finding.
-    pub fn of(finding: Option<Draft>) -> Self {
-        Self::Judged(finding.into_iter().collect())
-    }
 }
 
 /// Judges the evidence by every check of the stage, in the order of [`CHECKS`]. All of them run, whatever the others find.
@@ -108,7 +98,7 @@ fn result(check: &Check, judgement: Judgement, policy: &Policy) -> CheckResult {
     let (drafts, reason, could_run) = match judgement {
         Judgement::Judged(drafts) => (drafts, None, true),
         Judgement::Skipped(reason) => return made(check, CheckStatus::Skipped, Some(reason), Vec::new()),
-        Judgement::CouldNotRun { reason, finding } => (finding.into_iter().collect(), Some(reason), false),
+        Judgement::CouldNotRun { reason, finding } => (finding.into_iter().map(|draft| *draft).collect(), Some(reason), false),
     };
     let mut findings: Vec<Finding> = drafts.into_iter().map(|draft| finished(policy.apply(draft))).collect();
     findings.sort_by(|a, b| (Reverse(a.severity), &a.code, &a.message).cmp(&(Reverse(b.severity), &b.code, &b.message)));
@@ -163,7 +153,7 @@ mod tests {
         assert_eq!(check(Judgement::CLEAN).status, CheckStatus::Passed);
         let skipped = check(Judgement::Skipped("because".into()));
         assert_eq!((skipped.status, skipped.reason.as_deref()), (CheckStatus::Skipped, Some("because")));
-        let error = Judgement::CouldNotRun { reason: "no sandbox".into(), finding: Some(draft("a.b", Severity::Error)) };
+        let error = Judgement::CouldNotRun { reason: "no sandbox".into(), finding: Some(Box::new(draft("a.b", Severity::Error))) };
         assert_eq!(check(error).status, CheckStatus::Error);
     }
 }

@@ -29,7 +29,10 @@ pub(crate) struct LastWords {
 pub(crate) fn last_words(log: &[LogLine]) -> LastWords {
     let theirs: Vec<&LogLine> = log.iter().filter(|line| line.stream != Stream::Gate && !line.text.trim().is_empty()).collect();
     let recent = theirs.get(theirs.len().saturating_sub(LOOKED_AT)..).unwrap_or_default();
-    python(recent).or_else(|| panicked(recent)).or_else(|| node(recent)).unwrap_or_else(|| LastWords { lines: last_lines(recent), ..LastWords::default() })
+    python(recent)
+        .or_else(|| panicked(recent))
+        .or_else(|| node(recent))
+        .unwrap_or_else(|| LastWords { lines: last_lines(recent), ..LastWords::default() })
 }
 
 /// The last lines of standard error, or else of standard output.
@@ -82,7 +85,9 @@ fn python(log: &[&LogLine]) -> Option<LastWords> {
 
 /// A panic of Rust (`thread 'main' panicked at src/main.rs:3:5:` and the message below) or of Go (`panic: ...`).
 fn panicked(log: &[&LogLine]) -> Option<LastWords> {
-    let index = log.iter().rposition(|line| line.text.contains("' panicked at ") || line.text.contains(") panicked at ") || line.text.starts_with("panic: "))?;
+    let index = log.iter().rposition(|line| {
+        line.text.contains("' panicked at ") || line.text.contains(") panicked at ") || line.text.starts_with("panic: ")
+    })?;
     let line = log[index];
     if let Some(cause) = line.text.strip_prefix("panic: ") {
         return Some(LastWords { place: None, cause: Some(clip(cause, WIDTH)), lines: vec![quote(line)] });
@@ -148,11 +153,10 @@ mod tests {
         ));
         assert_eq!(words.place.as_deref(), Some("/app/engine.py line 37, in do_POST"));
         assert_eq!(words.cause.as_deref(), Some("KeyError: 'text'"));
-        assert_eq!(words.lines, [
-            "stderr |   File \"/app/engine.py\", line 37, in do_POST",
-            "stderr |     label = word[\"text\"]",
-            "stderr | KeyError: 'text'",
-        ]);
+        assert_eq!(
+            words.lines,
+            ["stderr |   File \"/app/engine.py\", line 37, in do_POST", "stderr |     label = word[\"text\"]", "stderr | KeyError: 'text'",]
+        );
     }
 
     #[test]

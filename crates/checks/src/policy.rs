@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{digest::Digest, finding::{Finding, Severity, check_of}};
+use model::{
+    digest::Digest,
+    finding::{Finding, Severity, check_of},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
 

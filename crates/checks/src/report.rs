@@ -107,16 +107,20 @@ fn not_run(evidence: &Evidence) -> Option<String> {
 /// The sentence of a finding. An unknown key in a result has the sentence of the former checker as well, because scripts look for it
 /// (build report §5).
 fn sentences(finding: &Finding) -> Vec<String> {
-    let unknown = |entry: &Value| {
-        let key = entry.pointer("/params/additionalProperty")?.as_str()?;
-        Some(format!("json: unknown field {key:?}"))
-    };
-    let extra = finding.validation_errors.first().and_then(unknown);
-    std::iter::once(finding.message.clone()).chain(extra).collect()
+    let mut sentences = vec![finding.message.clone()];
+    for key in finding.validation_errors.iter().filter_map(|entry| entry.pointer("/params/additionalProperty").and_then(Value::as_str)) {
+        let sentence = format!("json: unknown field {key:?}");
+        if !sentences.contains(&sentence) {
+            sentences.push(sentence);
+        }
+    }
+    sentences
 }
 
 fn inspect(evidence: &Evidence, reference: &str) -> Vec<Value> {
-    let object = |facts: &crate::evidence::ImageFacts| image::docker_inspect(&facts.config, &facts.image, &[reference.to_owned()], facts.uncompressed_size);
+    let object = |facts: &crate::evidence::ImageFacts| {
+        image::docker_inspect(&facts.config, &facts.image, &[reference.to_owned()], facts.uncompressed_size)
+    };
     evidence.facts().map(object).into_iter().collect()
 }
 

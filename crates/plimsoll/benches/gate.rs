@@ -21,7 +21,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use image::BlobSource;
 use model::digest::{Algorithm, Digest, Hasher};
 use serde_json::{Value, json};
 
@@ -123,13 +122,15 @@ fn answer(mut stream: TcpStream) -> Result<(u16, String, Vec<u8>)> {
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;
     let location = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or("").to_owned();
-    let location = location.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or(location.clone(), |(_, path)| format!("/{path}"));
+    let location =
+        location.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or(location.clone(), |(_, path)| format!("/{path}"));
     Ok((status, location, bytes[end + 4..].to_vec()))
 }
 
 fn rss_of(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|text| text.split_whitespace().next()).context("no VmRSS")?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|text| text.split_whitespace().next()).context("no VmRSS")?;
     Ok(kib.parse::<u64>()? * 1024)
 }
 
@@ -167,7 +168,8 @@ fn certify(gate: &Gate, engine: &str, number: usize) -> Result<(f64, f64)> {
     }
     gate.registry("PUT", &format!("/v2/1/bench/manifests/v{number}"), "application/vnd.oci.image.manifest.v1+json", &sample.manifest)?;
     let pushed = Instant::now();
-    let (query, mut findings) = (format!("{{ engine(id: {engine:?}) {{ builds(limit: 1) {{ records {{ status report dockerImage }} }} }} }}"), None);
+    let (query, mut findings) =
+        (format!("{{ engine(id: {engine:?}) {{ builds(limit: 1) {{ records {{ status report dockerImage }} }} }} }}"), None);
     let tag = format!(":v{number}");
     loop {
         let build = gate.graphql(&query)?["engine"]["builds"]["records"][0].clone();
@@ -251,7 +253,9 @@ fn row(what: &str, mut values: Vec<f64>, goal: f64) {
 
 fn main() -> Result<()> {
     let gate = Gate::start()?;
-    let made = gate.graphql("mutation { createEngine(input: {name: \"Bench\", categoryId: \"keyword\", deploymentModel: FullyNetworkIsolated}) { id } }")?;
+    let made = gate.graphql(
+        "mutation { createEngine(input: {name: \"Bench\", categoryId: \"keyword\", deploymentModel: FullyNetworkIsolated}) { id } }",
+    )?;
     let engine = made["createEngine"]["id"].as_str().context("no engine")?.to_owned();
     std::thread::sleep(Duration::from_secs(2));
     let idle = gate.rss()?;

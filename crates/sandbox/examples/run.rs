@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     if first == "sandbox-helper" {
-        return ExitCode::from(sandbox::helper_main() as u8);
+        sandbox::helper_main();
     }
     let Ok(root) = PathBuf::from(&first).canonicalize() else {
         eprintln!("{first} is no directory");

@@ -42,9 +42,16 @@ const WALL_MS: u64 = 250;
 const WRITABLE: u64 = 2 << 20;
 const FILE: u64 = 1 << 20;
 
-/// Tries everything; takes about a second and never panics. `dir` and `helper` as for [`crate::local::Local::new`].
+/// Tries everything; takes about a second and never panics. `dir` and `helper` as for [`crate::local::Local::new`]; a directory that was not there
+/// is removed again.
 pub fn examine(dir: PathBuf, helper: Helper) -> Vec<Probe> {
-    examine_ground(&Ground::new(dir, helper))
+    let was_there = dir.exists();
+    let probes = examine_ground(&Ground::new(dir.clone(), helper));
+    if !was_there {
+        // Nothing of it can be in use by others, and only an empty directory is removed.
+        let _ = std::fs::remove_dir(&dir);
+    }
+    probes
 }
 
 pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {

@@ -31,7 +31,7 @@ use model::run::{LogLine, RunRecord, RunSpec};
 pub use error::{Error, ProbeFailure};
 pub use helper::helper_main;
 
-/// Receives every log line the moment it is complete, from the threads that read the pipes: it must be quick and must not block.
+/// Receives every log line the moment it is complete, from the threads that read the pipes: it must be quick, must not block and must not panic.
 /// Only lines within the caps of [`model::run::Limits`] arrive; the record says whether some were dropped.
 pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
@@ -73,7 +73,7 @@ pub trait Session: Send + Sync {
     fn start(&self, rootfs: &Rootfs, spec: &RunSpec, log: LogSink) -> Result<Box<dyn Running>, Error>;
 }
 
-/// An engine that was started. Dropping it kills the engine.
+/// An engine that was started. Dropping it kills the engine and waits the milliseconds until everything of it is gone.
 pub trait Running: Send + Sync {
     /// The work is done: SIGTERM, two seconds of grace, then SIGKILL for everything that is left. Returns at once. The record then says
     /// [`model::run::Exit::Stopped`].

@@ -93,6 +93,8 @@ pub(crate) enum Report {
         code: Option<i32>,
         /// Signal, if it was killed.
         signal: Option<i32>,
+        /// It was still there when it was asked to end.
+        stopped: bool,
         /// Most bytes seen in use for written files.
         written: u64,
         /// Nothing more could have been written at the end.

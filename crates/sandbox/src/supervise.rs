@@ -9,6 +9,7 @@ use std::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt},
     },
+    panic::{self, AssertUnwindSafe},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -49,7 +50,6 @@ pub(crate) struct Run {
 
 #[derive(Default)]
 struct State {
-    stopping: bool,
     ended: bool,
     outcome: Option<Result<RunRecord, Broken>>,
 }
@@ -80,8 +80,10 @@ pub(crate) fn begin(order: Order) -> Result<Arc<Run>, Error> {
     let supervised = run.clone();
     let thread = thread::Builder::new().name("sandbox-run".to_owned());
     let spawned = thread.spawn(move || {
-        let outcome = Supervisor::supervise(&supervised, order, ours, theirs, &started);
-        supervised.finish(outcome);
+        let supervise = || Supervisor::supervise(&supervised, order, ours, theirs, &started);
+        // A subscriber of the log may panic in here; whoever waits must hear of the end all the same.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(supervise));
+        supervised.finish(outcome.unwrap_or_else(|_| Err(Broken::Gone("its supervisor panicked".to_owned()))));
     });
     spawned.map_err(system("start a thread"))?;
     // The sender is dropped without a word only if the run is over, and then its outcome says why.
@@ -115,9 +117,7 @@ impl Run {
     }
 
     fn ask(&self, word: u8) {
-        let mut state = self.lock();
-        if !state.ended {
-            state.stopping = true;
+        if !self.lock().ended {
             // A helper that is gone has taken the engine with it.
             let _ = (&self.control).write_all(&[word]);
         }
@@ -162,6 +162,7 @@ impl Drop for Handle {
 struct End {
     code: Option<i32>,
     signal: Option<i32>,
+    stopped: bool,
     written: u64,
     full: bool,
 }
@@ -237,9 +238,9 @@ impl<'a> Supervisor<'a> {
                 }
                 Ok(Some(Report::Fault { message })) => self.book.gate(message),
                 Ok(Some(Report::Failed { step, message })) => return Err(Broken::Failed { step, message }),
-                Ok(Some(Report::Ended { code, signal, written, full })) => {
+                Ok(Some(Report::Ended { code, signal, stopped, written, full })) => {
                     self.ran_for = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-                    return Ok(End { code, signal, written, full });
+                    return Ok(End { code, signal, stopped, written, full });
                 }
                 Ok(None) => return Err(Broken::Gone(String::new())),
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
@@ -303,7 +304,7 @@ impl<'a> Supervisor<'a> {
         let killed = end.signal == Some(libc::SIGKILL);
         match (end.code, end.signal) {
             _ if self.timed_out => Exit::TimedOut,
-            _ if self.run.lock().stopping => Exit::Stopped,
+            _ if end.stopped => Exit::Stopped,
             _ if killed && oom_kills > 0 => Exit::OutOfMemory,
             (Some(code), _) => Exit::Exited { code },
             (None, signal) => Exit::Signaled { signal: signal.unwrap_or(libc::SIGKILL) },

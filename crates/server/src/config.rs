@@ -93,8 +93,7 @@ pub struct Overrides {
 }
 
 /// Environment variables with the prefix that are no configuration: of the first start, of the command line, of the tests.
-const NOT_CONFIGURATION: [&str; 8] =
-    ["org_id", "admin_email", "admin_password", "log", "user", "password", "test_cache", "write_schema"];
+const NOT_CONFIGURATION: [&str; 8] = ["org_id", "admin_email", "admin_password", "log", "user", "password", "test_cache", "write_schema"];
 
 impl Config {
     /// Reads file, environment and command line over the defaults.

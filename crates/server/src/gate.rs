@@ -46,7 +46,12 @@ pub async fn look(app: &Arc<App>, repository: &RepoName, digest: &Digest) -> Res
         };
         let fixed = gather_static(&*reading, &digest, &platform(), &mut known);
         let read_now = |layer: &&Arc<LayerEvidence>| missed.contains(&layer.digest);
-        fixed.inspection.iter().flat_map(|inspection| &inspection.layers).filter(read_now).for_each(|layer| keep_evidence(&app.evidence, layer));
+        fixed
+            .inspection
+            .iter()
+            .flat_map(|inspection| &inspection.layers)
+            .filter(read_now)
+            .for_each(|layer| keep_evidence(&app.evidence, layer));
         fixed
     })
     .await?;

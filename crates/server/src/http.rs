@@ -68,7 +68,11 @@ async fn report(State(app): State<Arc<App>>, Path(id): Path<String>, headers: He
     }
     let document = builds::report(app.db.read(), build).await?.ok_or_else(missing)?;
     let file = format!("attachment; filename=\"build-report-{build}.json\"");
-    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, file), (header::CACHE_CONTROL, "no-store".to_owned())];
+    let headers = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CONTENT_DISPOSITION, file),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
     Ok((headers, document).into_response())
 }
 

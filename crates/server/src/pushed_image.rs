@@ -101,9 +101,10 @@ pub fn known_evidence(files: &EvidenceFiles, digest: &Digest) -> Option<Arc<Laye
 
 /// Keeps the evidence of a layer that had to be read.
 pub fn keep_evidence(files: &EvidenceFiles, evidence: &LayerEvidence) {
-    let kept = evidence.to_bytes().map_err(|error| error.to_string()).and_then(|bytes| {
-        files.put(&evidence.digest, ANALYSER_VERSION, &bytes).map_err(|error| chain(&error))
-    });
+    let kept = evidence
+        .to_bytes()
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| files.put(&evidence.digest, ANALYSER_VERSION, &bytes).map_err(|error| chain(&error)));
     if let Err(error) = kept {
         tracing::warn!(digest = %evidence.digest, error, "evidence could not be kept; the layer will be read again when it is needed");
     }

@@ -16,12 +16,19 @@ use image::LayerCache;
 use registry::{Challenge, Limits, Options, Registry};
 use sandbox::Sandbox;
 use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
-use tokio::{net::TcpListener, sync::{Notify, broadcast}, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, broadcast},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
-    auth::{credentials::Credentials, registry::{SERVICE, Tokens}},
+    auth::{
+        credentials::Credentials,
+        registry::{SERVICE, Tokens},
+    },
     clock,
     config::Config,
     error::chain,
@@ -58,9 +65,9 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     let db = Db::open(&data.join("plimsoll.db")).await?;
     store::jobs::free_all(&db).await?;
     let made = first_start(&db, first).await?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("{} cannot be listened on; stop the other program or choose another address with --listen", config.listen))?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("{} cannot be listened on; stop the other program or choose another address with --listen", config.listen)
+    })?;
     let bound = listener.local_addr()?;
     let app = Arc::new(assemble(config, bound, db, sandbox)?);
     let registry = registry(&app);

@@ -73,9 +73,13 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 /// What to look for, where the way it ended says something by itself.
 pub(super) fn hint(exit: &Exit) -> Option<&'static str> {
     let signal = match exit {
-        Exit::Exited { code: 126 } => return Some("The program is there but cannot be executed: give it the execute bit (chmod +x) and a right #! line."),
+        Exit::Exited { code: 126 } => {
+            return Some("The program is there but cannot be executed: give it the execute bit (chmod +x) and a right #! line.");
+        }
         Exit::Exited { code: 127 } => {
-            return Some("The program, or the interpreter in its #! line, is not in the image: check the path in ENTRYPOINT, and the libc it was built for.");
+            return Some(
+                "The program, or the interpreter in its #! line, is not in the image: check the path in ENTRYPOINT, and the libc it was built for.",
+            );
         }
         Exit::Exited { code } if (129..=159).contains(code) => code - 128,
         Exit::Signaled { signal } => *signal,

@@ -32,8 +32,8 @@ fn judge(evidence: &Evidence) -> Judgement {
                 "Nothing is said about the image: the fault is the gate's own.",
                 "Check again; if it happens again, tell whoever runs the gate what the evidence says.",
             );
-            let finding: Draft = finding.message("The gate could not read the image").quote(clip(reason, 400)).into();
-            Judgement::CouldNotRun { reason: "the image could not be read".to_owned(), finding: Some(finding) }
+            let finding: Draft = finding.message("The gate could not read the image").at("this gate").quote(clip(reason, 400)).into();
+            Judgement::CouldNotRun { reason: "the image could not be read".to_owned(), finding: Some(Box::new(finding)) }
         }
     }
 }
@@ -47,13 +47,16 @@ fn at_fault(problem: &ImageProblem) -> Finding {
             let shown = clip(media_type, 50);
             let why = "Only container images can be run; charts, signatures and attestations cannot.";
             let fix = "Push an image built with docker, podman or buildah.".to_owned();
-            error("image.not_an_image", format!("This is not a container image but {shown}"), why, fix).message(format!("invalid image: {shown} is not a container image"))
+            error("image.not_an_image", format!("This is not a container image but {shown}"), why, fix)
+                .message(format!("invalid image: {shown} is not a container image"))
         }
         ImageProblem::Manifest { .. } => {
-            error("image.manifest", "The image manifest is malformed".to_owned(), INCOMPLETE, BUILD_AGAIN.to_owned()).message("invalid image: malformed manifest")
+            error("image.manifest", "The image manifest is malformed".to_owned(), INCOMPLETE, BUILD_AGAIN.to_owned())
+                .message("invalid image: malformed manifest")
         }
         ImageProblem::Config { .. } => {
-            error("image.config", "The image config is malformed".to_owned(), INCOMPLETE, BUILD_AGAIN.to_owned()).message("invalid image: malformed config")
+            error("image.config", "The image config is malformed".to_owned(), INCOMPLETE, BUILD_AGAIN.to_owned())
+                .message("invalid image: malformed config")
         }
         ImageProblem::TooLarge { what, size, limit, .. } => {
             let why = "Documents this large come from broken tools or from attackers.";
@@ -67,27 +70,33 @@ fn at_fault(problem: &ImageProblem) -> Finding {
         ImageProblem::TooDeep { limit } => {
             let why = "Nobody builds indexes inside indexes inside indexes on purpose.";
             let fix = "Push the image itself.".to_owned();
-            error("image.too_deep", format!("Image indexes are nested more than {limit} deep"), why, fix).message("invalid image: indexes nested too deep")
+            error("image.too_deep", format!("Image indexes are nested more than {limit} deep"), why, fix)
+                .message("invalid image: indexes nested too deep")
         }
         ImageProblem::TooManyLayers { count, limit } => {
             let why = "Every layer is mounted when the engine starts, and the system has a limit.";
             let fix = "Merge RUN and COPY lines of the Dockerfile, or build with --squash.".to_owned();
-            error("image.too_many_layers", format!("The image has {count} layers, more than {limit}"), why, fix).message(format!("invalid image: more than {limit} layers"))
+            error("image.too_many_layers", format!("The image has {count} layers, more than {limit}"), why, fix)
+                .message(format!("invalid image: more than {limit} layers"))
         }
         ImageProblem::Digest { .. } => {
             error("image.digest", "A part of the image is not what its digest says".to_owned(), INCOMPLETE, BUILD_AGAIN.to_owned())
                 .message("invalid image: a part is not what its digest says")
         }
-        ImageProblem::Size { size, actual, .. } => {
-            error("image.size", format!("A part of the image has {actual} bytes, its manifest says {size}"), INCOMPLETE, BUILD_AGAIN.to_owned())
-                .message("invalid image: a part is not as long as its manifest says")
-        }
+        ImageProblem::Size { size, actual, .. } => error(
+            "image.size",
+            format!("A part of the image has {actual} bytes, its manifest says {size}"),
+            INCOMPLETE,
+            BUILD_AGAIN.to_owned(),
+        )
+        .message("invalid image: a part is not as long as its manifest says"),
         ImageProblem::BlobMissing { .. } => {
             let fix = "Save or push the image again; an interrupted copy leaves parts out.".to_owned();
-            error("image.missing_part", "A part of the image is missing".to_owned(), INCOMPLETE, fix).message("invalid image: a part is missing")
+            error("image.missing_part", "A part of the image is missing".to_owned(), INCOMPLETE, fix)
+                .message("invalid image: a part is missing")
         }
     };
-    finding.quote(clip(&problem.to_string(), 400))
+    finding.at("image manifest and what it names").quote(clip(&problem.to_string(), 400))
 }
 
 fn platform(wanted: &Platform, found: &[Platform]) -> Finding {
@@ -127,7 +136,11 @@ pub(super) mod tests {
             Fixture::pass("an image", webhook()),
             fail("for Windows", ImageProblem::Platform { wanted: wanted(), found: windows }, "image.platform"),
             fail("for nothing", ImageProblem::Platform { wanted: wanted(), found: vec![] }, "image.platform"),
-            fail("a chart", ImageProblem::NotAnImage { media_type: "application/vnd.cncf.helm.config.v1+json".into() }, "image.not_an_image"),
+            fail(
+                "a chart",
+                ImageProblem::NotAnImage { media_type: "application/vnd.cncf.helm.config.v1+json".into() },
+                "image.not_an_image",
+            ),
             fail("a broken manifest", ImageProblem::Manifest { digest: digest(), reason: "x".into() }, "image.manifest"),
             fail("a broken config", ImageProblem::Config { digest: digest(), reason: "x".into() }, "image.config"),
             fail("a huge config", ImageProblem::TooLarge { what: "config".into(), digest: digest(), size: 9, limit: 8 }, "image.too_large"),

@@ -74,7 +74,12 @@ impl<'a> Kind<'a> {
         let (fact, breaks) = fact(self.first);
         let layers = named(&self.layers);
         let (code, severity, why, fix) = if breaks {
-            ("layers.unreadable", Severity::Error, "A layer that cannot be unpacked cannot be run, here or anywhere else.", "Build the image again with a current docker, podman or buildah, and push it again.")
+            (
+                "layers.unreadable",
+                Severity::Error,
+                "A layer that cannot be unpacked cannot be run, here or anywhere else.",
+                "Build the image again with a current docker, podman or buildah, and push it again.",
+            )
         } else {
             (
                 "layers.ignored",
@@ -149,7 +154,10 @@ fn count(facts: &ImageFacts) -> Option<Finding> {
 /// Layers whose content is not what the config says, all in one finding.
 fn diff_ids(facts: &ImageFacts) -> Option<Finding> {
     let pairs = facts.layers.iter().zip(&facts.config.diff_ids).enumerate();
-    let wrong: Vec<_> = pairs.filter_map(|(index, (layer, listed))| Some((index, layer.diff_id.as_ref()?, listed))).filter(|(_, is, listed)| is != listed).collect();
+    let wrong: Vec<_> = pairs
+        .filter_map(|(index, (layer, listed))| Some((index, layer.diff_id.as_ref()?, listed)))
+        .filter(|(_, is, listed)| is != listed)
+        .collect();
     let layers = named(&wrong.iter().map(|(index, ..)| *index).collect::<Vec<_>>());
     let total = facts.layers.len();
     if wrong.is_empty() {
@@ -162,7 +170,8 @@ fn diff_ids(facts: &ImageFacts) -> Option<Finding> {
         "The config says by digest what each layer contains; container runtimes refuse an image where the two do not agree.",
         "Build the image again with a current docker, podman or buildah; a tool that edits layers must write the config anew.",
     );
-    finding.evidence = wrong.iter().take(NAMED).map(|(index, is, listed)| format!("layer {}: config says {listed}, content is {is}", index + 1)).collect();
+    finding.evidence =
+        wrong.iter().take(NAMED).map(|(index, is, listed)| format!("layer {}: config says {listed}, content is {is}", index + 1)).collect();
     Some(finding.message(format!("invalid layer {layers} of {total}: not the one its config lists")).at("image config, rootfs.diff_ids"))
 }
 
@@ -204,7 +213,8 @@ pub(super) mod tests {
 
     #[test]
     fn messages_have_no_numbers_that_depend_on_compression() {
-        let evidence = webhook().layer_problem(LayerProblem::CorruptStream { compression: image::Compression::Gzip, offset: 4711 }).evidence();
+        let evidence =
+            webhook().layer_problem(LayerProblem::CorruptStream { compression: image::Compression::Gzip, offset: 4711 }).evidence();
         let found = problems(evidence.facts().unwrap());
         assert_eq!(found[0].message, "invalid layer 1 of 2: it has a damaged compressed stream");
         assert!(found[0].evidence[0].contains("4711"));

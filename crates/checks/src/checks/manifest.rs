@@ -20,14 +20,17 @@ pub(super) const CHECK: Check = Check {
     judge,
 };
 
-const WHY: &str = "The manifest says which engine the image is, what it takes and gives, and how it is run; without it nothing can be tested.";
+const WHY: &str =
+    "The manifest says which engine the image is, what it takes and gives, and how it is run; without it nothing can be tested.";
 
 fn judge(evidence: &Evidence) -> Judgement {
     match &evidence.manifest {
         ManifestEvidence::Found { path, bytes, .. } => Judgement::Judged(contract::manifest::judge(path, bytes, &evidence.terms)),
         ManifestEvidence::Missing => Judgement::Judged(vec![missing().into()]),
         ManifestEvidence::Unusable(fact) => Judgement::Judged(vec![unusable(fact).into()]),
-        ManifestEvidence::NoImage => Judgement::Skipped("the part of the image where it would be could not be read; see checks image and layers".to_owned()),
+        ManifestEvidence::NoImage => {
+            Judgement::Skipped("the part of the image where it would be could not be read; see checks image and layers".to_owned())
+        }
         ManifestEvidence::Unread(reason) => Judgement::CouldNotRun { reason: clip(reason, 300), finding: None },
     }
 }
@@ -77,11 +80,19 @@ pub(super) mod tests {
         vec![
             Fixture::pass("a good manifest", webhook()),
             Fixture::fail("none", webhook().manifest_evidence(ManifestEvidence::Missing), "manifest.missing"),
-            Fixture::fail("a directory", webhook().manifest_evidence(ManifestEvidence::Unusable("is a directory".into())), "manifest.unusable"),
+            Fixture::fail(
+                "a directory",
+                webhook().manifest_evidence(ManifestEvidence::Unusable("is a directory".into())),
+                "manifest.unusable",
+            ),
             Fixture::fail("no JSON", webhook().manifest_text("{,}"), "manifest.json"),
             Fixture::fail("without an id", webhook().manifest(json!({"engineId": null})), "manifest.engineId.missing"),
             Fixture::fail("a wrong size", webhook().manifest(json!({"clusterSize": "tiny"})), "manifest.clusterSize.invalid"),
-            Fixture::fail("an unknown format", webhook().manifest(json!({"outputFormats": ["x/y"]})), "manifest.outputFormats.unknown_format"),
+            Fixture::fail(
+                "an unknown format",
+                webhook().manifest(json!({"outputFormats": ["x/y"]})),
+                "manifest.outputFormats.unknown_format",
+            ),
             Fixture::warn("an unknown key", webhook().manifest(json!({"vCPU": 4})), "manifest.unknown"),
             Fixture::skip("behind a broken layer", webhook().manifest_evidence(ManifestEvidence::NoImage), "see checks image and layers"),
             Fixture::could_not("unreadable", webhook().manifest_evidence(ManifestEvidence::Unread("disk".into())), None),

@@ -40,7 +40,9 @@ pub const CHECKS: &[Check] = &[
 /// What a check says that needs the image and has none.
 fn without_image(evidence: &Evidence) -> Judgement {
     match &evidence.image {
-        ImageEvidence::Unread(_) => Judgement::CouldNotRun { reason: "the image could not be read; see check image".to_owned(), finding: None },
+        ImageEvidence::Unread(_) => {
+            Judgement::CouldNotRun { reason: "the image could not be read; see check image".to_owned(), finding: None }
+        }
         _ => Judgement::Skipped("the image cannot be tested; see check image".to_owned()),
     }
 }
@@ -56,7 +58,9 @@ fn ran(evidence: &Evidence) -> Result<&EngineRun, Judgement> {
         }
         RunEvidence::Done(outcome) => match outcome.as_ref() {
             Outcome::Ran(run) => Ok(run),
-            Outcome::NotStarted(NotStarted::NoHook | NotStarted::BadHook { .. }) => skipped("it is not known where the engine listens; see check ready"),
+            Outcome::NotStarted(NotStarted::NoHook | NotStarted::BadHook { .. }) => {
+                skipped("it is not known where the engine listens; see check ready")
+            }
             Outcome::NotStarted(_) => skipped("the image says nothing to start; see check entrypoint"),
             Outcome::NotTestable(_) => {
                 Err(Judgement::CouldNotRun { reason: "this engine cannot be tested here; see check run".to_owned(), finding: None })
@@ -68,15 +72,18 @@ fn ran(evidence: &Evidence) -> Result<&EngineRun, Judgement> {
 /// Why a push became no build: the worst finding of the static checks that keeps its engine from being known.
 pub(crate) fn unclaimed_reason(evidence: &Evidence) -> Finding {
     let hidden = matches!(evidence.manifest, ManifestEvidence::NoImage);
-    let judgements = [(image::CHECK, true), (layers::CHECK, hidden), (manifest::CHECK, true)].map(|(check, counts)| (check.id, counts, (check.judge)(evidence)));
-    let keeps = |code: &str| !code.starts_with("manifest.") || code.starts_with("manifest.engineId.") || !code["manifest.".len()..].contains('.');
+    let judgements = [(image::CHECK, true), (layers::CHECK, hidden), (manifest::CHECK, true)]
+        .map(|(check, counts)| (check.id, counts, (check.judge)(evidence)));
+    let keeps =
+        |code: &str| !code.starts_with("manifest.") || code.starts_with("manifest.engineId.") || !code["manifest.".len()..].contains('.');
     for (_, _, judgement) in judgements.into_iter().filter(|(_, counts, _)| *counts) {
         let drafts = match judgement {
             Judgement::Judged(drafts) => drafts,
-            Judgement::CouldNotRun { finding, .. } => finding.into_iter().collect(),
+            Judgement::CouldNotRun { finding, .. } => finding.into_iter().map(|draft| *draft).collect(),
             Judgement::Skipped(_) => Vec::new(),
         };
-        let reason = drafts.into_iter().map(|draft| draft.finding).find(|finding| finding.severity == Severity::Error && keeps(&finding.code));
+        let reason =
+            drafts.into_iter().map(|draft| draft.finding).find(|finding| finding.severity == Severity::Error && keeps(&finding.code));
         if let Some(reason) = reason {
             return reason;
         }

@@ -9,7 +9,10 @@ use model::{
     run::{EngineKind, EngineOutput, EngineRun, Ready},
 };
 
-use super::{process::{Call, calls}, ran};
+use super::{
+    process::{Call, calls},
+    ran,
+};
 use crate::{
     contract::mime,
     evidence::Evidence,
@@ -106,7 +109,12 @@ fn missing_results(calls: &[&&Call<'_>]) -> Option<Finding> {
         "The sample is of a type the engine lists, so a result is expected; an empty answer is often a swallowed exception.",
         "Answer 200 with the result as JSON, and 500 with the reason when something goes wrong.",
     );
-    Some(finding.message(format!("Output check: no result for {shown}")).at(format!("answer of the process hook, sample {}", first.sample)).sample(first.sample))
+    Some(
+        finding
+            .message(format!("Output check: no result for {shown}"))
+            .at(format!("answer of the process hook, sample {}", first.sample))
+            .sample(first.sample),
+    )
 }
 
 impl Findings<'_> {
@@ -124,13 +132,12 @@ impl Findings<'_> {
         let looks_json = output.body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'{');
         let listed = self.evidence.manifest().is_some_and(|manifest| mime::covers(&manifest.output_formats, &kind));
         let may_be_file = self.capability.is_none_or(Capability::allows_file_output);
+        let expected = is_json || (listed && may_be_file);
+        if !expected {
+            self.drafts.push(wrong_type(output, looks_json, listed).into());
+        }
         if is_json || looks_json {
-            if !is_json && !(listed && may_be_file) {
-                self.drafts.push(wrong_type(output, true, listed).into());
-            }
             self.read(output);
-        } else if !(listed && may_be_file) {
-            self.drafts.push(wrong_type(output, false, listed).into());
         }
     }
 
@@ -161,22 +168,41 @@ fn too_large(output: &EngineOutput) -> Finding {
         "A result that is not whole cannot be read; larger ones than this are not taken.",
         "Give smaller results: one per chunk, without copies of the input.",
     );
-    finding.message(format!("Output check: the result is not whole; {kept} of it came or were taken")).at(place(output)).sample(&output.sample)
+    finding
+        .message(format!("Output check: the result is not whole; {kept} of it came or were taken"))
+        .at(place(output))
+        .sample(&output.sample)
 }
 
 /// A content type nobody expects, or a file where JSON is needed.
 fn wrong_type(output: &EngineOutput, looks_json: bool, listed: bool) -> Finding {
     let shown = if output.content_type.is_empty() { "no content type".to_owned() } else { clip(&output.content_type, 40) };
     let (title, fix) = if looks_json {
-        (format!("Result of {} is JSON but is sent as {shown}", clip(&output.sample, 25)), "Send it with the header Content-Type: application/json.".to_owned())
+        (
+            format!("Result of {} is JSON but is sent as {shown}", clip(&output.sample, 25)),
+            "Send it with the header Content-Type: application/json.".to_owned(),
+        )
     } else if listed {
-        (format!("Result of {} is {shown}, not JSON", clip(&output.sample, 25)), "Answer with a JSON document of the output standard; engines of this category give no files.".to_owned())
+        (
+            format!("Result of {} is {shown}, not JSON", clip(&output.sample, 25)),
+            "Answer with a JSON document of the output standard; engines of this category give no files.".to_owned(),
+        )
     } else {
-        (format!("Result of {} is {shown}, which outputFormats does not list", clip(&output.sample, 20)), format!("Answer with JSON, or list {shown} under outputFormats in the manifest."))
+        (
+            format!("Result of {} is {shown}, which outputFormats does not list", clip(&output.sample, 20)),
+            format!("Answer with JSON, or list {shown} under outputFormats in the manifest."),
+        )
     };
-    let finding = Finding::new("output.content_type", Severity::Error, title, "The content type decides how a result is read: as a result document, or as a file of that type.", fix);
+    let finding = Finding::new(
+        "output.content_type",
+        Severity::Error,
+        title,
+        "The content type decides how a result is read: as a result document, or as a file of that type.",
+        fix,
+    );
     let first = String::from_utf8_lossy(output.body.get(..200).unwrap_or(&output.body)).into_owned();
-    let mut finding = finding.message(format!("Output check: content type {shown} is not expected")).at(place(output)).sample(&output.sample);
+    let mut finding =
+        finding.message(format!("Output check: content type {shown} is not expected")).at(place(output)).sample(&output.sample);
     finding.value = Some(output.content_type.clone());
     finding.quote(clip(first.trim(), 200))
 }

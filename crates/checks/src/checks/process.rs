@@ -5,7 +5,10 @@ use model::{
     run::{EngineKind, EngineRun, Exchange, Later, Ready},
 };
 
-use super::{ending::{self, Ending, ending}, ran};
+use super::{
+    ending::{self, Ending, ending},
+    ran,
+};
 use crate::{
     evidence::Evidence,
     judge::{Check, Draft, Judgement, Needs},
@@ -134,12 +137,14 @@ fn is_cut_off(exchange: &Exchange, run: &EngineRun) -> bool {
 
 fn crash(run: &EngineRun, calls: &[Call<'_>], words: &LastWords) -> Finding {
     let how = ending::words(&run.record.exit).unwrap_or_else(|| "an unknown reason".to_owned());
-    let during = calls.iter().find(|call| call.last().is_some_and(|last| last.process_ended || matches!(last.later, Some(Later::ProcessEnded))));
+    let during =
+        calls.iter().find(|call| call.last().is_some_and(|last| last.process_ended || matches!(last.later, Some(Later::ProcessEnded))));
     let (call, when) = match (during, calls.last()) {
         (Some(call), _) => (Some(call), "during the call with"),
         (None, last) => (last, "after the call with"),
     };
-    let place = call.map_or_else(|| "before the first call".to_owned(), |call| format!("{when} {} ({})", call.sample, clip(call.mime_type, 40)));
+    let place =
+        call.map_or_else(|| "before the first call".to_owned(), |call| format!("{when} {} ({})", call.sample, clip(call.mime_type, 40)));
     let unlisted = call.is_some_and(|call| call.expect_refusal);
     let title = match call {
         Some(call) if unlisted => format!("Engine ended with {how} when it was sent {}", clip(call.mime_type, 30)),
@@ -176,40 +181,63 @@ fn failed(run: &EngineRun, calls: &[&Call<'_>], words: &LastWords) -> Vec<Findin
 fn of_failure(run: &EngineRun, failure: &Failure, group: &[&Call<'_>], words: &LastWords) -> Finding {
     let samples: Vec<&str> = group.iter().take(NAMED).map(|call| call.sample).collect();
     let shown = list(&samples, "and");
-    let cause = words.cause.as_deref().map(|cause| format!(": {}", clip(cause, 35))).unwrap_or_default();
     let attempts = group.first().map_or(0, |call| call.attempts.len());
-    let (code, title, message) = match failure {
-        Failure::Status(status, line) => (
-            "process.failed",
-            format!("/process answered HTTP {status} for {}{cause}", clip(&shown, 30)),
-            format!("Process call failed: HTTP {status}: {line}").trim_end_matches([':', ' ']).to_owned(),
-        ),
-        Failure::NoAnswer => ("process.failed", format!("/process gave no complete answer for {}{cause}", clip(&shown, 30)), "Process call failed: no complete answer".to_owned()),
-        Failure::Silent => (
-            "process.silent",
-            format!("The result promised for {} never came", clip(&shown, 40)),
-            "Process call failed: heartbeat_timeout: neither a result nor a heartbeat".to_owned(),
-        ),
-        Failure::Reported => {
-            let reason = run.task.failure_reason.as_deref().unwrap_or("no reason given");
-            ("process.reported", format!("Engine reported failure of {}: {}", clip(&shown, 25), clip(reason, 30)), format!("Process call failed: the engine reported: {}", clip(reason, 100)))
-        }
-    };
+    let (code, title, message) = facts(run, failure, &shown, words);
     let fix = match (failure, &words.place) {
         (_, Some(place)) => format!("Mend {place}."),
         (Failure::Status(404 | 405, _), None) => "Serve POST at exactly the path of VERITONE_WEBHOOK_PROCESS.".to_owned(),
         (Failure::Silent, None) => "Send a heartbeat at least once a minute while work goes on, and complete at its end.".to_owned(),
-        (Failure::Status(..) | Failure::NoAnswer | Failure::Reported, None) => "Mend what the evidence says, and try the same call with the sample.".to_owned(),
+        (Failure::Status(..) | Failure::NoAnswer | Failure::Reported, None) => {
+            "Mend what the evidence says; print the traceback to stderr, and it is quoted here.".to_owned()
+        }
     };
     let mut finding = Finding::new(code, Severity::Error, title, WHY, fix).message(message);
-    finding.place = Some(words.place.clone().unwrap_or_else(|| format!("POST of the process hook with {shown}, {}", count(attempts, "attempt"))));
+    let call = format!("POST of the process hook with {shown}, {}", count(attempts, "attempt"));
+    finding.place = Some(words.place.as_ref().map_or_else(|| call.clone(), |line| format!("{line}, {call}")));
     if let Some(last) = group.first().and_then(|call| call.last()) {
         finding.evidence.extend(answer(last));
         finding.sample = Some(last.sample.clone());
     }
-    finding.evidence.extend(run.task.failure_message.iter().filter(|_| *failure == Failure::Reported).map(|text| format!("failureMsg | {}", clip(text, 240))));
-    finding.evidence.extend(words.lines.iter().cloned());
+    let reported = run.task.failure_message.iter().filter(|_| *failure == Failure::Reported);
+    finding.evidence.extend(reported.map(|text| format!("failureMsg | {}", clip(text, 240))));
+    // Without a traceback the last lines are mostly those of an access log: the answer says more.
+    if finding.evidence.is_empty() || words.cause.is_some() {
+        finding.evidence.extend(words.lines.iter().cloned());
+    }
     finding
+}
+
+/// Code, title and sentence of a failure of the samples `shown`.
+fn facts(run: &EngineRun, failure: &Failure, shown: &str, words: &LastWords) -> (&'static str, String, String) {
+    match failure {
+        Failure::Status(status, line) => {
+            let said = words.cause.as_deref().unwrap_or(line);
+            let title = match said {
+                "" => format!("/process answered HTTP {status} for {}", clip(shown, 50)),
+                said => format!("/process answered HTTP {status}: {}", clip(said, 58)),
+            };
+            let message = format!("Process call failed: HTTP {status}: {line}");
+            ("process.failed", title, message.trim_end_matches([':', ' ']).to_owned())
+        }
+        Failure::NoAnswer => {
+            let said = words.cause.as_deref().map(|cause| format!(": {}", clip(cause, 35))).unwrap_or_default();
+            let title = format!("/process gave no complete answer for {}{said}", clip(shown, if said.is_empty() { 50 } else { 15 }));
+            ("process.failed", title, "Process call failed: no complete answer".to_owned())
+        }
+        Failure::Silent => (
+            "process.silent",
+            format!("The result promised for {} never came", clip(shown, 40)),
+            "Process call failed: heartbeat_timeout: neither a result nor a heartbeat".to_owned(),
+        ),
+        Failure::Reported => {
+            let reason = run.task.failure_reason.as_deref().unwrap_or("no reason given");
+            (
+                "process.reported",
+                format!("Engine reported failure of {}: {}", clip(shown, 25), clip(reason, 30)),
+                format!("Process call failed: the engine reported: {}", clip(reason, 100)),
+            )
+        }
+    }
 }
 
 /// The first lines of an answer, or what was heard instead of one.
@@ -219,7 +247,7 @@ fn answer(exchange: &Exchange) -> Vec<String> {
         lines.push(format!("call | {}", clip(error, 240)));
     }
     let body = exchange.body_excerpt.lines().filter(|line| !line.trim().is_empty()).take(3);
-    lines.extend(body.map(|line| format!("answer | {}", clip(line, 240))));
+    lines.extend(body.map(|line| format!("answer | {}", clip(line.trim(), 240))));
     lines
 }
 
@@ -258,8 +286,14 @@ fn refusal(call: &Call<'_>) -> Option<Draft> {
     let answered = last.error.is_none() && last.status.is_some();
     let finding = if answered {
         let status = last.status.unwrap_or_default();
-        Finding::new("process.refusal", Severity::Warning, format!("Engine answered HTTP {status} to {mime}, which it does not list"), why, fix)
-            .message(format!("Process call failed: {mime} is not listed and was not refused"))
+        Finding::new(
+            "process.refusal",
+            Severity::Warning,
+            format!("Engine answered HTTP {status} to {mime}, which it does not list"),
+            why,
+            fix,
+        )
+        .message(format!("Process call failed: {mime} is not listed and was not refused"))
     } else {
         Finding::new("process.refusal", Severity::Error, format!("Engine gave no answer to {mime}, which it does not list"), why, fix)
             .message(format!("Process call failed: {mime} is not listed and was not refused cleanly"))

@@ -5,7 +5,10 @@ use model::{
     run::{EngineKind, EngineRun, Exit, NotStarted, Outcome, Ready},
 };
 
-use super::{ending::{self, Ending, ending}, ran};
+use super::{
+    ending::{self, Ending, ending},
+    ran,
+};
 use crate::{
     evidence::{Evidence, RunEvidence},
     judge::{Check, Judgement, Needs},
@@ -37,16 +40,16 @@ fn judge(evidence: &Evidence) -> Judgement {
     if run.kind != EngineKind::Webhook {
         return Judgement::Skipped("a batch engine has no ready hook".to_owned());
     }
-    if ending(run) == Ending::Memory && !matches!(run.ready, Some(Ready::Ready { .. })) {
-        return Judgement::Skipped("memory ran out before it was ready; see check run".to_owned());
+    if matches!(ending(run), Ending::Memory | Ending::Time) && !matches!(run.ready, Some(Ready::Ready { .. })) {
+        return Judgement::Skipped("memory or time ran out before it was ready; see check run".to_owned());
     }
     let finding = match &run.ready {
         Some(Ready::Ready { .. }) => return Judgement::CLEAN,
-        Some(Ready::NotInTime { waited_ms, last }) => Some(late(*waited_ms, last, run)),
-        Some(Ready::GaveUp { said }) => Some(gave_up(said, run)),
+        Some(Ready::NotInTime { waited_ms, last }) => late(*waited_ms, last, run),
+        Some(Ready::GaveUp { said }) => gave_up(said, run),
         Some(Ready::ProcessEnded) | None => ended(run),
     };
-    Judgement::of(finding.map(Into::into))
+    Judgement::Judged(vec![finding.into()])
 }
 
 /// It is not known where the engine listens.
@@ -73,8 +76,12 @@ fn late(waited_ms: u64, last: &str, run: &EngineRun) -> Finding {
     } else {
         "Let the engine listen on the port of VERITONE_WEBHOOK_READY on 0.0.0.0, and answer 503 until it is ready, then 200."
     };
-    let mut finding = Finding::new("ready.late", Severity::Error, format!("Engine was not ready after {seconds} s: {}", clip(last, 45)), WHY, fix);
-    finding = finding.message(format!("Engine not ready after {seconds} s")).at("GET of the ready hook").quote(format!("last answer | {}", clip(last, 240)));
+    let mut finding =
+        Finding::new("ready.late", Severity::Error, format!("Engine was not ready after {seconds} s: {}", clip(last, 45)), WHY, fix);
+    finding = finding
+        .message(format!("Engine not ready after {seconds} s"))
+        .at("GET of the ready hook")
+        .quote(format!("last answer | {}", clip(last, 240)));
     finding.evidence.extend(last_words(&run.record.log).lines);
     finding
 }
@@ -96,28 +103,39 @@ fn gave_up(said: &str, run: &EngineRun) -> Finding {
 }
 
 /// It ended before it was ready.
-fn ended(run: &EngineRun) -> Option<Finding> {
+fn ended(run: &EngineRun) -> Finding {
     let exit = &run.record.exit;
-    let how = ending::words(exit)?;
+    let how = ending::words(exit).unwrap_or_else(|| "no exit code".to_owned());
     let words = last_words(&run.record.log);
     let program = run.args.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-    let said = words.cause.as_deref().map(|cause| format!(": {}", clip(cause, 40))).unwrap_or_default();
+    let program_said = words.cause.as_deref().map(|cause| clip(cause, 54));
     let fix = ending::hint(exit).map_or_else(|| default_fix(exit, words.place.as_deref()), str::to_owned);
-    let title = format!("Engine ended with {how} before it was ready{said}");
-    let mut finding = Finding::new("ready.exited", Severity::Error, title, "A webhook engine has to keep running and answer; one that ends can take no work.", fix);
+    let title = match program_said {
+        Some(cause) => format!("Engine ended before it was ready: {cause}"),
+        None => format!("Engine ended with {how} before it was ready"),
+    };
+    let mut finding = Finding::new(
+        "ready.exited",
+        Severity::Error,
+        title,
+        "A webhook engine has to keep running and answer; one that ends can take no work.",
+        fix,
+    );
     finding = finding.message(format!("Error running container: {how}"));
     finding.place = Some(words.place.unwrap_or_else(|| format!("process {}", clip(&program, 120))));
     finding.evidence = words.lines;
     if finding.evidence.is_empty() {
         finding.evidence.push(format!("{} wrote nothing before it ended", clip(&program, 120)));
     }
-    Some(finding)
+    finding
 }
 
 fn default_fix(exit: &Exit, place: Option<&str>) -> String {
     match (exit, place) {
         (_, Some(place)) => format!("Mend {place}, and try it: docker run --rm --network none IMAGE."),
-        (Exit::Exited { code: 0 }, None) => "Keep the server in the foreground: the first process must not end while the engine works.".to_owned(),
+        (Exit::Exited { code: 0 }, None) => {
+            "Keep the server in the foreground: the first process must not end while the engine works.".to_owned()
+        }
         _ => "Mend what the quoted lines say, and try it: docker run --rm --network none IMAGE.".to_owned(),
     }
 }
@@ -153,7 +171,11 @@ pub(super) mod tests {
     }
 
     fn bad_hook() -> NotStarted {
-        NotStarted::BadHook { variable: "VERITONE_WEBHOOK_READY".into(), value: "http://example.com/".into(), problem: "its host is not this container".into() }
+        NotStarted::BadHook {
+            variable: "VERITONE_WEBHOOK_READY".into(),
+            value: "http://example.com/".into(),
+            problem: "its host is not this container".into(),
+        }
     }
 
     fn only(evidence: &Evidence) -> Finding {

@@ -5,7 +5,10 @@ use model::{
     run::{EngineKind, EngineRun, LimitHit, NotTestable, Outcome, Phase, Ready},
 };
 
-use super::{ending::{self, Ending, ending}, ran};
+use super::{
+    ending::{self, Ending, ending},
+    ran,
+};
 use crate::{
     evidence::{Evidence, Refusal, RunEvidence},
     judge::{Check, Draft, Judgement, Needs},
@@ -63,8 +66,8 @@ fn refused(refusal: &Refusal) -> Judgement {
         &refusal.mend,
     );
     finding.evidence = refusal.details.iter().take(10).map(|line| clip(line, 400)).collect();
-    let finding = finding.message(format!("The engine could not be run: {}", refusal.reason));
-    Judgement::CouldNotRun { reason: refusal.reason.clone(), finding: Some(finding.into()) }
+    let finding = finding.message(format!("The engine could not be run: {}", refusal.reason)).at("this gate");
+    Judgement::CouldNotRun { reason: refusal.reason.clone(), finding: Some(Box::new(finding.into())) }
 }
 
 fn not_testable(why: &NotTestable) -> Judgement {
@@ -77,7 +80,8 @@ fn not_testable(why: &NotTestable) -> Judgement {
                 "This engine reads a message queue and cannot be tested here",
                 "There is no queue in the sandbox. That is no fault of the engine: a person decides.",
                 "Ask a reviewer, or make it a webhook engine: set VERITONE_WEBHOOK_READY and VERITONE_WEBHOOK_PROCESS.",
-            ),
+            )
+            .at("engineMode in the manifest"),
         ),
         NotTestable::NoSample { formats } => {
             let formats: Vec<String> = formats.iter().take(NAMED).map(|format| clip(format, 60)).collect();
@@ -89,10 +93,13 @@ fn not_testable(why: &NotTestable) -> Judgement {
                 "Without an input the engine can read, nothing can be said about its results. That is no fault of the engine.",
                 "Ask a reviewer, or list a type there is a sample for: text/plain, text/html, text/csv, application/json, audio/wav, image/png.",
             );
-            ("there is no sample input of a type it takes", finding.quote(shown))
+            ("there is no sample input of a type it takes", finding.at("supportedInputFormats in the manifest").quote(shown))
         }
     };
-    Judgement::CouldNotRun { reason: reason.to_owned(), finding: Some(finding.message(format!("The engine could not be tested: {reason}")).into()) }
+    Judgement::CouldNotRun {
+        reason: reason.to_owned(),
+        finding: Some(Box::new(finding.message(format!("The engine could not be tested: {reason}")).into())),
+    }
 }
 
 /// What it was doing when it ended.
@@ -139,7 +146,9 @@ fn time(run: &EngineRun, seconds: u64) -> Finding {
     );
     finding = finding.message(format!("Test timed out after {seconds} s")).at(phase);
     let slow = run.exchanges.iter().rev().take(3);
-    finding.evidence.extend(slow.map(|exchange| format!("{} | attempt {}, {} s", exchange.sample, exchange.attempt, exchange.duration_ms / 1000)));
+    finding
+        .evidence
+        .extend(slow.map(|exchange| format!("{} | attempt {}, {} s", exchange.sample, exchange.attempt, exchange.duration_ms / 1000)));
     finding.evidence.extend(last_words(&run.record.log).lines);
     finding
 }
@@ -180,8 +189,14 @@ fn batch(run: &EngineRun) -> Option<Finding> {
         Some("complete") => return None,
         Some("failed") => {
             let reason = run.task.failure_reason.as_deref().or(run.task.failure_message.as_deref()).unwrap_or("no reason given");
-            Finding::new("run.task", Severity::Error, format!("Engine set its task to failed: {}", clip(reason, 55)), why, "Mend what the engine reports.")
-                .message(format!("Engine task failed: {}", clip(reason, 100)))
+            Finding::new(
+                "run.task",
+                Severity::Error,
+                format!("Engine set its task to failed: {}", clip(reason, 55)),
+                why,
+                "Mend what the engine reports.",
+            )
+            .message(format!("Engine task failed: {}", clip(reason, 100)))
         }
         Some("paused") => Finding::new(
             "run.paused",
@@ -210,12 +225,32 @@ fn batch(run: &EngineRun) -> Option<Finding> {
 fn limit(hit: &LimitHit) -> Finding {
     let allowed = hit.allowed;
     let (code, fact, fix) = match hit.limit.as_str() {
-        "memory_bytes" => ("run.memory", format!("Engine reached its memory limit of {}", size(allowed)), "Use a larger clusterSize, or load less.".to_owned()),
-        "pids" => ("run.pids", format!("Engine reached its limit of {allowed} processes and threads"), "Start fewer workers and threads; set OMP_NUM_THREADS and the like.".to_owned()),
-        "log_bytes" => ("run.log", format!("Engine wrote more log than the {} that are kept", size(allowed)), "Log less: one line per call is enough.".to_owned()),
-        "log_line_bytes" => ("run.log", format!("Engine wrote log lines longer than {}", size(allowed)), "Do not log whole inputs or results.".to_owned()),
-        "file_bytes" => ("run.files", format!("Engine tried to write a file larger than {}", size(allowed)), "Write less, or in parts.".to_owned()),
-        "writable_bytes" => ("run.files", format!("Engine filled the {} it may write", size(allowed)), "Write less, and remove what is no longer needed.".to_owned()),
+        "memory_bytes" => (
+            "run.memory",
+            format!("Engine reached its memory limit of {}", size(allowed)),
+            "Use a larger clusterSize, or load less.".to_owned(),
+        ),
+        "pids" => (
+            "run.pids",
+            format!("Engine reached its limit of {allowed} processes and threads"),
+            "Start fewer workers and threads; set OMP_NUM_THREADS and the like.".to_owned(),
+        ),
+        "log_bytes" => (
+            "run.log",
+            format!("Engine wrote more log than the {} that are kept", size(allowed)),
+            "Log less: one line per call is enough.".to_owned(),
+        ),
+        "log_line_bytes" => {
+            ("run.log", format!("Engine wrote log lines longer than {}", size(allowed)), "Do not log whole inputs or results.".to_owned())
+        }
+        "file_bytes" => {
+            ("run.files", format!("Engine tried to write a file larger than {}", size(allowed)), "Write less, or in parts.".to_owned())
+        }
+        "writable_bytes" => (
+            "run.files",
+            format!("Engine filled the {} it may write", size(allowed)),
+            "Write less, and remove what is no longer needed.".to_owned(),
+        ),
         other => ("run.limit", format!("Engine reached the limit {} of {allowed}", clip(other, 40)), "Use less of it.".to_owned()),
     };
     let why = "What goes beyond a limit is refused or dropped, here and wherever the engine runs.";

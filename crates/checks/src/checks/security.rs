@@ -25,8 +25,8 @@ fn judge(_: &Evidence) -> Judgement {
         "Without a database nobody knows whether this image has known vulnerabilities; an empty list means nothing.",
         "Load one: plimsoll advisories update, or from files: plimsoll advisories build SOURCES -o FILE, then --advisories FILE.",
     );
-    let finding = finding.message("Not scanned for vulnerabilities: no advisory database is loaded");
-    Judgement::CouldNotRun { reason: "no advisory database is loaded".to_owned(), finding: Some(finding.into()) }
+    let finding = finding.message("Not scanned for vulnerabilities: no advisory database is loaded").at("the whole image");
+    Judgement::CouldNotRun { reason: "no advisory database is loaded".to_owned(), finding: Some(Box::new(finding.into())) }
 }
 
 #[cfg(test)]

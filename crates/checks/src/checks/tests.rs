@@ -21,10 +21,12 @@ fn result_of(check: &str, fixture: &Fixture) -> CheckResult {
 }
 
 fn all() -> impl Iterator<Item = (&'static str, Fixture, CheckResult)> {
-    CHECKS.iter().flat_map(|check| of(check.id).into_iter().map(|fixture| {
-        let result = result_of(check.id, &fixture);
-        (check.id, fixture, result)
-    }))
+    CHECKS.iter().flat_map(|check| {
+        of(check.id).into_iter().map(|fixture| {
+            let result = result_of(check.id, &fixture);
+            (check.id, fixture, result)
+        })
+    })
 }
 
 #[test]
@@ -63,6 +65,7 @@ fn every_finding_says_what_where_why_and_what_to_do() {
             let name = format!("{check}, {}: {finding:#?}", fixture.name);
             assert!(finding.code.starts_with(&format!("{check}.")), "{name}");
             assert!((10..=90).contains(&finding.title.chars().count()), "{name}");
+            assert!(finding.place.as_deref().is_some_and(|place| place.len() > 3), "{name}");
             assert!(finding.why.ends_with('.') && finding.fix.ends_with('.'), "{name}");
             assert!(!finding.message.is_empty() && !finding.message.contains("sha256:"), "{name}");
             assert!(!finding.title.to_lowercase().contains("see the log"), "{name}");
@@ -79,7 +82,9 @@ fn every_code_stands_on_the_page_of_its_check() {
             // The page of the manifest lists fields and the endings of their rules apart.
             let parts: Vec<&str> = finding.code.split('.').collect();
             let listed = match parts[..] {
-                ["manifest", field, rule] if keys.contains(&field) => page.contains(&format!("`{field}`")) && page.contains(&format!("`manifest.FIELD.{rule}`")),
+                ["manifest", field, rule] if keys.contains(&field) => {
+                    page.contains(&format!("`{field}`")) && page.contains(&format!("`manifest.FIELD.{rule}`"))
+                }
                 _ => page.contains(&format!("`{}`", finding.code)),
             };
             assert!(listed, "{}: {} is not on the page docs/checks/{check}.md", fixture.name, finding.code);
@@ -91,7 +96,8 @@ fn every_code_stands_on_the_page_of_its_check() {
 fn one_cause_is_told_by_one_check() {
     for (check, fixture, _) in all().filter(|(_, fixture, _)| matches!(fixture.expected, Expected::Failed(_))) {
         let results = judge(&fixture.evidence.clone().evidence(), &Policy::default(), Stage::Complete);
-        let failed: Vec<&str> = results.iter().filter(|result| result.status == CheckStatus::Failed).map(|result| result.id.as_str()).collect();
+        let failed: Vec<&str> =
+            results.iter().filter(|result| result.status == CheckStatus::Failed).map(|result| result.id.as_str()).collect();
         assert_eq!(failed, [check], "{check}, {}", fixture.name);
     }
 }

@@ -175,9 +175,11 @@ impl<'a> Value<'a> {
             Self::Number(text) => plain_number(text),
             Self::Text(text) => text.as_ref().into(),
             Self::List(items) => items.iter().map(|item| item.value.plain()).collect(),
-            Self::Object(members) => {
-                members.iter().map(|member| (member.key.as_ref().to_owned(), member.node.value.plain())).collect::<serde_json::Map<_, _>>().into()
-            }
+            Self::Object(members) => members
+                .iter()
+                .map(|member| (member.key.as_ref().to_owned(), member.node.value.plain()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
         }
     }
 }
@@ -214,16 +216,17 @@ pub fn position(file: &str, bytes: &[u8], at: usize, pointer: &str) -> Position 
     Position { file: file.to_owned(), line, column, pointer: pointer.to_owned() }
 }
 
-/// The line an offset stands on, without its end, cut to `limit` characters around the offset.
+/// The line an offset stands on, without the space around it, cut to about `limit` characters around the offset.
 pub fn line_at(bytes: &[u8], at: usize, limit: usize) -> String {
     let at = at.min(bytes.len());
     let begin = bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     let end = bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |length| at + length);
-    // A line of a minified file can be the whole file: only what is near the offset is looked at.
-    let near = begin.max(at.saturating_sub(limit * 2));
-    let text = String::from_utf8_lossy(&bytes[near..end.min(near + limit * 8)]);
+    // A minified file is one line, as long as the file: only what is near the offset is shown.
+    let near = begin.max(at.saturating_sub(limit / 2));
+    let text = String::from_utf8_lossy(&bytes[near..end.min(near + limit * 4)]);
     let text = text.trim_start_matches(['\u{feff}', '\u{fffd}']).trim();
-    crate::wording::clip(text, limit)
+    let mark = if near > begin { "…" } else { "" };
+    format!("{mark}{}", crate::wording::clip(text, limit))
 }
 
 /// The value at an offset of a valid document, as written, on one line and cut; with its key, if the offset is that of a key.

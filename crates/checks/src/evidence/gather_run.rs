@@ -13,7 +13,10 @@ use model::{
 };
 use sandbox::{LogSink, Rootfs, Sandbox};
 
-use super::{ManifestEvidence, Refusal, RunEvidence, StaticEvidence, Terms, gather_static::{chain, fault_of}};
+use super::{
+    ManifestEvidence, Refusal, RunEvidence, StaticEvidence, Terms,
+    gather_static::{chain, fault_of},
+};
 
 /// The organization of an engine that has none, on a laptop.
 const NOBODY: OrganizationId = OrganizationId(1);

@@ -54,13 +54,13 @@ fn manifest_of(inspection: &Inspection, source: &dyn BlobSource) -> ManifestEvid
         Ok(file) => ManifestEvidence::found(&file.path, file.bytes),
         // It may well be in the part of a layer that could not be read.
         Err(ReadFileError::Missing { .. }) if broken => ManifestEvidence::NoImage,
-        Err(ReadFileError::Missing { path }) if path == MANIFEST_PATH.trim_start_matches('/') || !is_link(inspection) => ManifestEvidence::Missing,
+        Err(ReadFileError::Missing { path }) if path == MANIFEST_PATH.trim_start_matches('/') || !is_link(inspection) => {
+            ManifestEvidence::Missing
+        }
         Err(ReadFileError::Missing { path }) => unusable(format!("is a link that leads to /{path}, which is not in the image")),
         Err(ReadFileError::IsDir { .. }) => unusable("is a directory".to_owned()),
         Err(ReadFileError::NotAFile { .. }) => unusable("is not a regular file".to_owned()),
-        Err(ReadFileError::TooLarge { size, limit, .. }) => {
-            unusable(format!("has {size} bytes, more than the limit of {limit}"))
-        }
+        Err(ReadFileError::TooLarge { size, limit, .. }) => unusable(format!("has {size} bytes, more than the limit of {limit}")),
         Err(ReadFileError::Loop { .. }) => unusable("leads through more than 40 symbolic links".to_owned()),
         Err(ReadFileError::Read(image::Error::BlobMissing { .. } | image::Error::BrokenLayer { .. })) => ManifestEvidence::NoImage,
         Err(ReadFileError::Read(error)) => ManifestEvidence::Unread(chain(&error)),
@@ -90,7 +90,9 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 pub(super) fn fault_of(error: &image::Error) -> Option<String> {
     match error {
         image::Error::BrokenLayer { problem, .. } => Some(problem.to_string()),
-        image::Error::LinkTarget { path, target, .. } => Some(format!("the hard link {path:?} names {target:?}, which its layer does not contain")),
+        image::Error::LinkTarget { path, target, .. } => {
+            Some(format!("the hard link {path:?} names {target:?}, which its layer does not contain"))
+        }
         image::Error::BlobMissing { digest, .. } => Some(ImageProblem::BlobMissing { digest: digest.clone() }.to_string()),
         _ => None,
     }

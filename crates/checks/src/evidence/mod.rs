@@ -215,7 +215,7 @@ impl Evidence {
     }
 }
 
-/// The platform images are tested on.
+/// The platform images are tested on, wherever: that of this machine.
 pub fn platform() -> Platform {
     Platform::host()
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use image::{Descriptor, LayerProblem};
-use model::run::{EngineKind, EngineOutput, Exchange, Exit, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready, RunRecord, Stream, TaskState};
+use model::run::{
+    EngineKind, EngineOutput, Exchange, Exit, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready, RunRecord, Stream, TaskState,
+};
 use serde_json::json;
 
 use super::*;
@@ -12,7 +14,8 @@ use super::*;
 pub(crate) const ENGINE: &str = "6a2f4f0e-6d0e-4a57-9c11-2f6c0b0f8f10";
 
 /// A keyword document with nothing to say about it.
-pub(crate) const KEYWORDS: &str = r#"{"validationContracts": ["keyword"], "object": [{"type": "keyword", "label": "harbour", "confidence": 0.9}]}"#;
+pub(crate) const KEYWORDS: &str =
+    r#"{"validationContracts": ["keyword"], "object": [{"type": "keyword", "label": "harbour", "confidence": 0.9}]}"#;
 
 /// What a good manifest says; `null` in a patch removes a key.
 fn good_manifest(mode: &str) -> Value {
@@ -113,7 +116,8 @@ fn record(exit: Exit) -> RunRecord {
 }
 
 fn facts() -> ImageFacts {
-    let descriptor = |digest: Digest| Descriptor { media_type: String::new(), digest, size: 1000, platform: None, annotations: BTreeMap::new() };
+    let descriptor =
+        |digest: Digest| Descriptor { media_type: String::new(), digest, size: 1000, platform: None, annotations: BTreeMap::new() };
     let (lower, upper) = (Digest::of(b"lower"), Digest::of(b"upper"));
     let layer = |digest: &Digest| LayerFacts { digest: digest.clone(), diff_id: Some(digest.clone()), problems: Vec::new() };
     ImageFacts {

@@ -59,7 +59,8 @@ pub fn reproduce(report: &Report) -> String {
     let local = ["oci:", "oci-archive:", "docker-archive:"].iter().any(|transport| report.image.starts_with(transport));
     let image = if local { quoted(&report.image) } else { "oci-archive:engine.tar".to_owned() };
     let model = report.deployment_model.as_deref().map(|model| format!(" --deployment-model {model}")).unwrap_or_default();
-    let category = report.policy.get("capability").and_then(serde_json::Value::as_str).map(|key| format!(" --category {key}")).unwrap_or_default();
+    let category =
+        report.policy.get("capability").and_then(serde_json::Value::as_str).map(|key| format!(" --category {key}")).unwrap_or_default();
     format!("plimsoll check {image}{model}{category}")
 }
 

@@ -22,7 +22,9 @@ const ROOT: &str = "IMAGE";
 pub fn render(report: &Report) -> Result<String, Error> {
     let findings: Vec<&Finding> = report.checks.iter().flat_map(|check| &check.findings).collect();
     let mut rules: BTreeMap<&str, &Finding> = BTreeMap::new();
-    findings.iter().for_each(|finding| drop(rules.entry(&finding.code).or_insert(finding)));
+    for finding in &findings {
+        rules.entry(&finding.code).or_insert(finding);
+    }
     let index: BTreeMap<&str, usize> = rules.keys().enumerate().map(|(index, code)| (*code, index)).collect();
     let could_not_run = report.checks.iter().filter(|check| check.status == CheckStatus::Error);
     let notifications: Vec<Value> = could_not_run
@@ -109,7 +111,7 @@ mod tests {
             assert!(rule["help"]["markdown"].as_str().unwrap().starts_with("# "));
             rule["help"]["markdown"] = json!("the page");
         }
-        insta::assert_json_snapshot!(value);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
     }
 
     #[test]

@@ -56,36 +56,31 @@ fn header(report: &Report) -> String {
 /// One finding, as people should meet it.
 fn of_finding(finding: &Finding, reproduce: &str) -> String {
     let mut text = format!("{:<7}  {}  {}\n", finding.severity.as_str(), clean(&finding.code), clean(&finding.title));
-    let mut line = |label: &str, value: &str| {
-        for (index, part) in wrap(&clean(value), WIDTH - COLUMN).into_iter().enumerate() {
+    let mut lines = |label: &str, parts: Vec<String>| {
+        for (index, part) in parts.into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
             let _infallible = writeln!(text, "  {label:<9} {part}");
         }
     };
-    if let Some(place) = &finding.place {
-        line("where", place);
-    }
-    let entry = |entry: &serde_json::Value| {
-        let text = |key: &str| entry.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-        format!("{} {}", text("dataPath"), text("message")).trim().to_owned()
-    };
-    let seen: Vec<String> = finding.evidence.iter().cloned().chain(finding.validation_errors.iter().map(entry)).collect();
-    for (index, quote) in seen.iter().take(SHOWN).enumerate() {
-        line(if index == 0 { "evidence" } else { "" }, quote);
-    }
-    if seen.len() > SHOWN {
-        line("", &format!("and {} more", seen.len() - SHOWN));
-    }
-    line("why", &finding.why);
-    line("fix", &finding.fix);
-    if let Some(suggestion) = finding.suggestion.as_deref().filter(|suggestion| !finding.fix.contains(*suggestion)) {
-        line("meant", suggestion);
-    }
-    if finding.severity != Severity::Info {
-        line("reproduce", reproduce);
-    }
-    line("docs", &finding.docs());
+    let prose = |text: &str| wrap(&clean(text), WIDTH - COLUMN);
+    lines("where", finding.place.iter().flat_map(|place| prose(place)).collect());
+    lines("evidence", evidence(finding));
+    lines("why", prose(&finding.why));
+    lines("fix", prose(&finding.fix));
+    lines("meant", finding.suggestion.iter().filter(|meant| !finding.fix.contains(*meant)).map(|meant| clean(meant)).collect());
+    lines("reproduce", vec![clean(reproduce)]);
+    lines("docs", vec![finding.docs()]);
     text
+}
+
+/// Quoted lines stay as they are: broken up they could not be searched for.
+fn evidence(finding: &Finding) -> Vec<String> {
+    let text = |entry: &serde_json::Value, key: &str| entry.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let violation = |entry: &serde_json::Value| format!("{} {}", text(entry, "dataPath"), text(entry, "message")).trim().to_owned();
+    let all: Vec<String> =
+        finding.evidence.iter().cloned().chain(finding.validation_errors.iter().map(violation)).map(|line| clean(&line)).collect();
+    let more = all.len().checked_sub(SHOWN).filter(|more| *more > 0).map(|more| format!("and {more} more"));
+    all.into_iter().take(SHOWN).chain(more).collect()
 }
 
 /// `✔ passed   manifest    title`.
@@ -109,8 +104,10 @@ fn of_check(check: &CheckResult, widest: usize) -> String {
 }
 
 fn footer(report: &Report) -> String {
-    let (errors, warnings) = (report.errors.len(), report.warnings.len());
-    let numbers: Vec<String> = [(errors, "error"), (warnings, "warning")].iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(*n, noun)).collect();
+    let of = |severity| report.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let numbers: Vec<String> =
+        [(errors, "error"), (warnings, "warning")].iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(*n, noun)).collect();
     let with = if numbers.is_empty() { String::new() } else { format!(": {}", list(&numbers, "and")) };
     let verdict = match report.verdict {
         Verdict::Running => "running: the test run is still to come",

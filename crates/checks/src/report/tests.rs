@@ -42,7 +42,9 @@ fn success_means_no_errors_and_every_finding_is_in_one_list() {
     let all = every_fixture();
     assert!(all.len() > 100);
     let strict: Policy = serde_json::from_str(r#"{"mode": "strict", "blocks": "warnings"}"#).unwrap();
-    let tolerant: Policy = serde_json::from_value(json!({"severities": crate::CHECKS.iter().map(|check| (check.id, "info")).collect::<BTreeMap<_, _>>()})).unwrap();
+    let tolerant: Policy =
+        serde_json::from_value(json!({"severities": crate::CHECKS.iter().map(|check| (check.id, "info")).collect::<BTreeMap<_, _>>()}))
+            .unwrap();
     for evidence in all {
         for policy in [&Policy::default(), &strict, &tolerant] {
             let report = under(&evidence, policy);
@@ -68,7 +70,19 @@ fn success_means_no_errors_and_every_finding_is_in_one_list() {
 fn every_field_of_the_contract_is_there() {
     let evidence = webhook().deployment_model(DeploymentModel::FullyNetworkIsolated).evidence();
     let value = serde_json::to_value(of(&evidence)).unwrap();
-    for key in ["engineId", "build", "uploadTime", "user", "image", "inspect", "vulnerabilities", "vulnerabilityCounts", "testLog", "success", "errors"] {
+    for key in [
+        "engineId",
+        "build",
+        "uploadTime",
+        "user",
+        "image",
+        "inspect",
+        "vulnerabilities",
+        "vulnerabilityCounts",
+        "testLog",
+        "success",
+        "errors",
+    ] {
         assert!(value.get(key).is_some(), "{key}");
     }
     let inspect = &value["inspect"][0];
@@ -76,8 +90,14 @@ fn every_field_of_the_contract_is_there() {
         assert!(inspect.get(key).is_some(), "inspect {key}");
     }
     assert_eq!(inspect["Config"]["Env"], json!(["PATH=/bin", "API_TOKEN=***"]));
-    assert_eq!((&value["engineId"], &value["success"], &value["verdict"]), (&json!(crate::evidence::tests::ENGINE), &json!(true), &json!("available")));
-    assert_eq!((&value["platform"], &value["imageSizeBytes"], &value["deploymentModel"]), (&json!("linux/amd64"), &json!(2000), &json!("FullyNetworkIsolated")));
+    assert_eq!(
+        (&value["engineId"], &value["success"], &value["verdict"]),
+        (&json!(crate::evidence::tests::ENGINE), &json!(true), &json!("available"))
+    );
+    assert_eq!(
+        (&value["platform"], &value["imageSizeBytes"], &value["deploymentModel"]),
+        (&json!("linux/amd64"), &json!(2000), &json!("FullyNetworkIsolated"))
+    );
     assert_eq!((&value["policy"]["capability"], &value["policy"]["mode"]), (&json!("keyword"), &json!("lenient")));
     assert_eq!(value["policy"]["id"], json!(Policy::default().id()));
     assert_eq!((&value["stats"]["readyMs"], &value["stats"]["requests"][0]["sample"]), (&json!(120), &json!("keyword-1")));

@@ -60,7 +60,10 @@ async fn demo(args: Args) -> anyhow::Result<ExitCode> {
     let password = SecretString::from(format!("demo-{}", uuid::Uuid::from_bytes(server::clock::random())));
     let first = FirstStart { organization: Some(1), email: Some(EMAIL.into()), password: Some(password.clone()) };
     let server = super::serve::start(config, &first).await?;
-    anyhow::ensure!(server.made.is_some(), "this folder was used before; the demo needs a new one: leave --data out or name an empty folder");
+    anyhow::ensure!(
+        server.made.is_some(),
+        "this folder was used before; the demo needs a new one: leave --data out or name an empty folder"
+    );
     say(format_args!("1  Server started at {}", server.app.public_url));
     let verdict = walk(&server, &password, folder.path()).await;
     let (build, report) = match verdict {

@@ -36,7 +36,9 @@ fn is_local(host: &str) -> bool {
 
 fn password(args: &Args) -> anyhow::Result<Option<String>> {
     let text = match &args.password_file {
-        Some(path) if path.as_os_str() == "-" => std::io::read_to_string(std::io::stdin()).context("the password cannot be read from standard input")?,
+        Some(path) if path.as_os_str() == "-" => {
+            std::io::read_to_string(std::io::stdin()).context("the password cannot be read from standard input")?
+        }
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("the password file {} cannot be read", path.display()))?,
         None => return Ok(std::env::var("PLIMSOLL_PASSWORD").ok()),
     };

@@ -234,6 +234,8 @@ mod tests {
         assert_eq!(group.views(), [View { source: dir.clone(), target: "/sys/fs/cgroup".into(), unified: true }]);
         drop(group);
         assert!(!dir.exists());
+        // The parent stays where another test of this kind is still in it.
+        let _ = fs::remove_dir(parent);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{During, Trouble};
+use super::{Trouble, during};
 
 /// The engine's root.
 pub(crate) struct Inside {
@@ -24,7 +24,7 @@ pub(crate) struct Inside {
 impl Inside {
     pub(crate) fn open(root: &Path) -> Result<Self, Trouble> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(rustix::fs::CWD, root, flags, Mode::empty()).during("open the root file system")?;
+        let root = openat(rustix::fs::CWD, root, flags, Mode::empty()).map_err(during("open the root file system"))?;
         Ok(Self { root })
     }
 

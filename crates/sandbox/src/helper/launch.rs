@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitOptions, set_parent_process_death_signal,
 use serde::{Deserialize, Serialize};
 
 use super::{
-    During, Output, Trouble,
+    Output, Trouble, during,
     exec::Start,
     fork::{Side, fork_into},
     image::Prepared,
@@ -56,15 +56,15 @@ pub(crate) fn launch(private: &Private, description: &Description, prepared: Pre
     // An engine that opens /dev/stdout opens its pipe anew, and as an ordinary user may do that only with a pipe of its own.
     for pipe in [&output.stdout, &output.stderr] {
         let user = rustix::fs::Uid::from_raw(prepared.user.uid);
-        rustix::fs::fchown(pipe, Some(user), None).during("give the engine its output")?;
+        rustix::fs::fchown(pipe, Some(user), None).map_err(during("give the engine its output"))?;
     }
-    let (ear, mouth) = io::pipe().during("make a pipe")?;
-    let filters = Filters::compile().during("compile the system call filter")?;
+    let (ear, mouth) = io::pipe().map_err(during("make a pipe"))?;
+    let filters = Filters::compile().map_err(during("compile the system call filter"))?;
     let mouth = Rc::new(mouth);
     let start = Start::new(&description.program, prepared.user.home, filters, mouth.clone());
     let unified = description.cgroup.iter().position(|view| view.unified);
-    let group = unified.map(|i| File::open(private.cgroup(i))).transpose().during("open the control group")?;
-    match fork_into(group.as_ref().map(AsFd::as_fd)).during("fork the launcher")? {
+    let group = unified.map(|i| File::open(private.cgroup(i))).transpose().map_err(during("open the control group"))?;
+    match fork_into(group.as_ref().map(AsFd::as_fd)).map_err(during("fork the launcher"))? {
         Side::Child => {
             drop(ear);
             let code = match create(private, description, start, output, &mouth) {
@@ -112,7 +112,7 @@ pub(super) fn leave(code: i32) -> ! {
 fn listen(ear: PipeReader, launcher: Pid) -> Result<Started, Trouble> {
     let (mut pid, mut fault) = (None, None);
     for line in BufReader::new(ear).lines() {
-        match serde_json::from_str(&line.during("listen to the launcher")?).during("listen to the launcher")? {
+        match serde_json::from_str(&line.map_err(during("listen to the launcher"))?).map_err(during("listen to the launcher"))? {
             Word::Pid(number) => pid = Pid::from_raw(number),
             Word::Fault { code, message } => fault = Some((code, message)),
             Word::Failed { step, message } => {
@@ -120,7 +120,7 @@ fn listen(ear: PipeReader, launcher: Pid) -> Result<Started, Trouble> {
             }
         }
     }
-    let ended = waitpid(Some(launcher), WaitOptions::empty()).during("wait for the launcher")?;
+    let ended = waitpid(Some(launcher), WaitOptions::empty()).map_err(during("wait for the launcher"))?;
     match pid {
         Some(pid) => Ok(Started { pid, fault }),
         None => {

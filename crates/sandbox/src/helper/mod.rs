@@ -38,15 +38,9 @@ pub(crate) enum Trouble {
     Failed { step: &'static str, message: String },
 }
 
-/// Says what was being done when something failed.
-pub(crate) trait During<T> {
-    fn during(self, step: &'static str) -> Result<T, Trouble>;
-}
-
-impl<T, E: std::error::Error> During<T> for Result<T, E> {
-    fn during(self, step: &'static str) -> Result<T, Trouble> {
-        self.map_err(|error| Trouble::Failed { step, message: with_causes(&error) })
-    }
+/// Says what was being done when something of ours failed.
+pub(crate) fn during<E: std::error::Error>(step: &'static str) -> impl FnOnce(E) -> Trouble {
+    move |error| Trouble::Failed { step, message: with_causes(&error) }
 }
 
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
@@ -68,17 +62,21 @@ pub(crate) struct Output {
     pub(crate) stderr: OwnedFd,
 }
 
-/// The main function of the helper; call it before any thread exists. Returns the exit code of the process.
+/// The main function of the helper; call it before any thread exists.
 ///
 /// Standard input must be the socket and the others the pipes that [`crate::local::Local`] gives it; started by hand it only says so.
-pub fn helper_main() -> i32 {
+pub fn helper_main() -> ! {
+    std::process::exit(serve())
+}
+
+fn serve() -> i32 {
     let Ok((control, output)) = take_over_stdio() else { return 2 };
     report_panics(&control);
     match hold(&control, output) {
         Ok(()) => 0,
         Err(Trouble::Fault { code, message }) => {
             send(&control, &Report::Fault { message });
-            send(&control, &Report::Ended { code: Some(code), signal: None, written: 0, full: false });
+            send(&control, &Report::Ended { code: Some(code), signal: None, stopped: false, written: 0, full: false });
             0
         }
         Err(Trouble::Failed { step, message }) => {
@@ -137,13 +135,13 @@ fn hold(control: &UnixStream, output: Output) -> Result<(), Trouble> {
 
 fn read_description(reader: &mut impl BufRead) -> Result<Description, Trouble> {
     let mut line = Vec::new();
-    reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).during("read the run description")?;
-    serde_json::from_slice(&line).during("read the run description")
+    reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(during("read the run description"))?;
+    serde_json::from_slice(&line).map_err(during("read the run description"))
 }
 
 /// The death of the server ends this process, and the death of this process ends the container.
 fn die_with(server: u32) -> Result<(), Trouble> {
-    set_parent_process_death_signal(Some(Signal::KILL)).during("tie the helper to the server")?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(during("tie the helper to the server"))?;
     if getppid().is_none_or(|parent| parent.as_raw_pid() as u32 != server) {
         return Err(Trouble::Failed { step: "tie the helper to the server", message: "the server is gone".to_owned() });
     }
@@ -156,10 +154,10 @@ fn shed_privileges_of_the_group() -> Result<(), Trouble> {
     #[allow(unsafe_code, reason = "setgroups(2) is per thread in the kernel; this process has one")]
     // SAFETY: an empty list is read from nowhere, and no other thread exists that could keep the old groups.
     let answer = unsafe { libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()).during("drop the server's groups") }
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()).map_err(during("drop the server's groups")) }
 }
 
 /// Writes a file of ours in a directory of ours.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
-    fs::write(path, bytes).during("write the container's description")
+    fs::write(path, bytes).map_err(during("write the container's description"))
 }

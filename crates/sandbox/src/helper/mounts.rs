@@ -22,7 +22,7 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-use super::{During, Trouble};
+use super::{Trouble, during};
 use crate::{
     cgroup::cgroup_mounts,
     protocol::{Description, FileHead},
@@ -42,7 +42,7 @@ impl Private {
     /// Makes the mount namespace and everything in it.
     pub(crate) fn make(description: &Description) -> Result<Self, Trouble> {
         unshare_mounts()?;
-        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).during("make mounts private")?;
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(during("make mounts private"))?;
         let private = Self { dir: description.scratch.clone() };
         let injected: u64 = description.files.iter().map(|file| file.len).sum();
         tmpfs(&private.dir, &format!("size={},mode=700", STATE_BYTES + injected))?;
@@ -68,12 +68,12 @@ impl Private {
     pub(crate) fn store(&self, number: usize, head: &FileHead, bytes: &mut impl Read) -> Result<PathBuf, Trouble> {
         let step = "store an injected file";
         let path = self.path("files").join(number.to_string());
-        let mut file = File::create_new(&path).during(step)?;
-        let copied = io::copy(bytes, &mut file).during(step)?;
+        let mut file = File::create_new(&path).map_err(during(step))?;
+        let copied = io::copy(bytes, &mut file).map_err(during(step))?;
         if copied != head.len {
             return Err(Trouble::Failed { step, message: "the server is gone".to_owned() });
         }
-        file.set_permissions(fs::Permissions::from_mode(head.mode & 0o777)).during(step)?;
+        file.set_permissions(fs::Permissions::from_mode(head.mode & 0o777)).map_err(during(step))?;
         Ok(path)
     }
 
@@ -93,14 +93,14 @@ impl Private {
     /// would move processes by a call that stops every fork on the host for ten milliseconds.
     fn show_own_cgroup(&self, description: &Description) -> Result<(), Trouble> {
         let step = "show the control group";
-        let table = fs::read_to_string("/proc/self/mountinfo").during(step)?;
+        let table = fs::read_to_string("/proc/self/mountinfo").map_err(during(step))?;
         for (i, view) in description.cgroup.iter().enumerate() {
             let target = self.cgroup(i);
             make_dir(&target)?;
-            mount_bind(&view.source, &target).during(step)?;
+            mount_bind(&view.source, &target).map_err(during(step))?;
         }
         for hidden in cgroup_mounts(&table).iter().rev() {
-            unmount(&hidden.path, UnmountFlags::DETACH).during(step)?;
+            unmount(&hidden.path, UnmountFlags::DETACH).map_err(during(step))?;
         }
         // libcontainer finds an empty version 1 here and leaves control groups alone.
         tmpfs(Path::new("/sys/fs/cgroup"), "size=4k,mode=555")
@@ -117,22 +117,22 @@ impl Private {
         tmpfs(&writable, &format!("size={},nr_inodes={MAX_FILES},mode=700", description.writable_bytes))?;
         let mut upper = fs::DirBuilder::new();
         upper.mode(0o755);
-        upper.create(writable.join("upper")).during(step)?;
+        upper.create(writable.join("upper")).map_err(during(step))?;
         make_dir(&writable.join("work"))?;
         make_dir(&self.path("lower").join("empty"))?;
         for (i, layer) in description.lower.iter().enumerate() {
             if !layer.is_dir() {
                 return Err(Trouble::Failed { step, message: format!("the layer directory {} is missing", layer.display()) });
             }
-            symlink(layer, self.path("lower").join(i.to_string())).during(step)?;
+            symlink(layer, self.path("lower").join(i.to_string())).map_err(during(step))?;
         }
         // The options are at most one page long, so paths are relative to the directory of links; it also keeps the host's paths out of the
         // engine's mount table.
-        std::env::set_current_dir(self.path("lower")).during(step)?;
+        std::env::set_current_dir(self.path("lower")).map_err(during(step))?;
         let options = overlay_options(description.lower.len());
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount(c"overlay", self.root(), c"overlay", flags, Some(options.as_c_str())).during(step)?;
-        std::env::set_current_dir("/").during(step)
+        mount(c"overlay", self.root(), c"overlay", flags, Some(options.as_c_str())).map_err(during(step))?;
+        std::env::set_current_dir("/").map_err(during(step))
     }
 }
 
@@ -145,19 +145,19 @@ fn overlay_options(layers: usize) -> CString {
 }
 
 fn tmpfs(target: &Path, options: &str) -> Result<(), Trouble> {
-    let options = CString::new(options).during("mount a private file system")?;
+    let options = CString::new(options).map_err(during("mount a private file system"))?;
     let options: &CStr = &options;
-    mount(c"tmpfs", target, c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options)).during("mount a private file system")
+    mount(c"tmpfs", target, c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options)).map_err(during("mount a private file system"))
 }
 
 fn make_dir(path: &Path) -> Result<(), Trouble> {
-    fs::create_dir(path).during("make a directory of ours")
+    fs::create_dir(path).map_err(during("make a directory of ours"))
 }
 
 #[allow(unsafe_code, reason = "unshare(2) may leave other parts of a process unsound; a mount namespace in a single thread cannot")]
 fn unshare_mounts() -> Result<(), Trouble> {
     // SAFETY: only CLONE_NEWNS is asked for, in a process of one thread. It changes which mounts are seen; no memory, no file table.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.during("make a mount namespace")
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.map_err(during("make a mount namespace"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid},
 };
 
-use super::{During, Trouble, launch::Started, mounts::Private, send};
+use super::{Trouble, during, launch::Started, mounts::Private, send};
 use crate::protocol::{KILL, Report, STOP};
 
 /// From SIGTERM to SIGKILL.
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Reports the start, waits for the end, reports the end.
 pub(crate) fn wait(control: &UnixStream, private: &Private, started: Started) -> Result<(), Trouble> {
     let pid = started.pid;
-    let process = pidfd_open(pid, PidfdFlags::empty()).during("watch the container")?;
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(during("watch the container"))?;
     if let Some((_, message)) = &started.fault {
         send(control, &Report::Fault { message: message.clone() });
     }
@@ -36,7 +36,7 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, started: Started) ->
             let mut watched = [PollFd::new(&process, PollFlags::IN), PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN)];
             match poll(&mut watched, Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error).during("wait for the container"),
+                Err(error) => return Err(error).map_err(during("wait for the container")),
             }
             (!watched[0].revents().is_empty(), !watched[1].revents().is_empty())
         };
@@ -52,12 +52,12 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, started: Started) ->
             let _ = kill_process(pid, Signal::KILL);
         }
     }
-    let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).during("wait for the container")?;
+    let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).map_err(during("wait for the container"))?;
     let (written_now, full) = private.written();
     written = written.max(written_now);
     let code = started.fault.map(|(code, _)| code).or_else(|| status.as_ref().and_then(|status| status.exit_status()));
     let signal = status.as_ref().and_then(|status| status.terminating_signal());
-    send(control, &Report::Ended { code, signal, written, full });
+    send(control, &Report::Ended { code, signal, stopped: kill_at.is_some(), written, full });
     reap_the_rest();
     Ok(())
 }

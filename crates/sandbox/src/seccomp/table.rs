@@ -311,82 +311,74 @@ pub(super) fn allowed() -> impl Iterator<Item = i64> {
     [COMMON, NEWER, OLDER].into_iter().flatten().copied()
 }
 
+/// Refused on every machine, whatever the arguments.
+const REFUSED: &[i64] = &[
+    SYS_acct,
+    SYS_add_key,
+    SYS_adjtimex,
+    SYS_bpf,
+    SYS_chroot,
+    SYS_clock_adjtime,
+    SYS_clock_settime,
+    SYS_delete_module,
+    SYS_fanotify_init,
+    SYS_fanotify_mark,
+    SYS_finit_module,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fsopen,
+    SYS_fspick,
+    SYS_get_mempolicy,
+    SYS_init_module,
+    SYS_kcmp,
+    SYS_kexec_load,
+    SYS_keyctl,
+    SYS_lookup_dcookie,
+    SYS_mbind,
+    SYS_migrate_pages,
+    SYS_mount,
+    SYS_mount_setattr,
+    SYS_move_mount,
+    SYS_move_pages,
+    SYS_name_to_handle_at,
+    SYS_nfsservctl,
+    SYS_open_by_handle_at,
+    SYS_open_tree,
+    SYS_perf_event_open,
+    SYS_pidfd_getfd,
+    SYS_pivot_root,
+    SYS_process_madvise,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_ptrace,
+    SYS_quotactl,
+    SYS_quotactl_fd,
+    SYS_reboot,
+    SYS_request_key,
+    SYS_set_mempolicy,
+    SET_MEMPOLICY_HOME_NODE,
+    SYS_setdomainname,
+    SYS_setns,
+    SYS_sethostname,
+    SYS_settimeofday,
+    SYS_swapoff,
+    SYS_swapon,
+    SYS_syslog,
+    SYS_umount2,
+    SYS_unshare,
+    SYS_userfaultfd,
+    SYS_vhangup,
+];
+
+/// Refused calls that only this machine has.
+#[cfg(target_arch = "x86_64")]
+const REFUSED_HERE: &[i64] = &[SYS__sysctl, SYS_ioperm, SYS_iopl, SYS_kexec_file_load, SYS_modify_ldt, SYS_uselib, SYS_ustat];
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_HERE: &[i64] = &[SYS_kexec_file_load];
+
 /// Known and refused: "operation not permitted".
 pub(super) fn not_permitted() -> Refusals {
-    let outright = [
-        SYS_acct,
-        SYS_add_key,
-        SYS_adjtimex,
-        SYS_bpf,
-        SYS_chroot,
-        SYS_clock_adjtime,
-        SYS_clock_settime,
-        SYS_delete_module,
-        SYS_fanotify_init,
-        SYS_fanotify_mark,
-        SYS_finit_module,
-        SYS_fsconfig,
-        SYS_fsmount,
-        SYS_fsopen,
-        SYS_fspick,
-        SYS_get_mempolicy,
-        SYS_init_module,
-        SYS_kcmp,
-        SYS_kexec_load,
-        SYS_keyctl,
-        SYS_lookup_dcookie,
-        SYS_mbind,
-        SYS_migrate_pages,
-        SYS_mount,
-        SYS_mount_setattr,
-        SYS_move_mount,
-        SYS_move_pages,
-        SYS_name_to_handle_at,
-        SYS_nfsservctl,
-        SYS_open_by_handle_at,
-        SYS_open_tree,
-        SYS_perf_event_open,
-        SYS_pidfd_getfd,
-        SYS_pivot_root,
-        SYS_process_madvise,
-        SYS_process_vm_readv,
-        SYS_process_vm_writev,
-        SYS_ptrace,
-        SYS_quotactl,
-        SYS_quotactl_fd,
-        SYS_reboot,
-        SYS_request_key,
-        SYS_set_mempolicy,
-        SET_MEMPOLICY_HOME_NODE,
-        SYS_setdomainname,
-        SYS_setns,
-        SYS_sethostname,
-        SYS_settimeofday,
-        SYS_swapoff,
-        SYS_swapon,
-        SYS_syslog,
-        SYS_umount2,
-        SYS_unshare,
-        SYS_userfaultfd,
-        SYS_vhangup,
-    ];
-    let machine: &[i64] = &[
-        #[cfg(target_arch = "x86_64")]
-        SYS__sysctl,
-        #[cfg(target_arch = "x86_64")]
-        SYS_ioperm,
-        #[cfg(target_arch = "x86_64")]
-        SYS_iopl,
-        #[cfg(target_arch = "x86_64")]
-        SYS_kexec_file_load,
-        #[cfg(target_arch = "x86_64")]
-        SYS_modify_ldt,
-        #[cfg(target_arch = "x86_64")]
-        SYS_uselib,
-        #[cfg(target_arch = "x86_64")]
-        SYS_ustat,
-    ];
-    let mut refusals: Refusals = outright.iter().chain(machine).map(|call| (*call, Vec::new())).collect();
+    let mut refusals: Refusals = REFUSED.iter().chain(REFUSED_HERE).map(|call| (*call, Vec::new())).collect();
     let namespaces = [CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET];
     let asks_for = |flag: i32| vec![(0, MaskedEq(u64::from(flag as u32)), u64::from(flag as u32))];
     refusals.push((SYS_clone, namespaces.into_iter().map(asks_for).collect()));

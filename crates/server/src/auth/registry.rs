@@ -104,7 +104,10 @@ async fn identify(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Se
     let Some(claims) = app.tokens.read(token) else { return Ok(Sender::Refused("the token is expired or not ours; fetch another".into())) };
     let scopes = claims.scope.iter().filter_map(|text| text.parse().ok()).collect();
     let user = accounts::user_by_id(app.db.read(), claims.sub).await?;
-    Ok(user.map_or_else(|| Sender::Refused("the account of this token is gone".into()), |user| Sender::Known(access(&user.into(), Some(scopes)))))
+    Ok(user.map_or_else(
+        || Sender::Refused("the account of this token is gone".into()),
+        |user| Sender::Known(access(&user.into(), Some(scopes))),
+    ))
 }
 
 /// Tells the registry who is calling.
@@ -163,7 +166,9 @@ fn form_pairs(query: &str) -> Vec<(String, String)> {
 }
 
 async fn grant(app: &App, peer: SocketAddr, login: Option<(String, String)>, wanted: &str) -> Response {
-    let Some((email, password)) = login else { return refused(&Problem::Unauthenticated, "send user name and password: docker login first") };
+    let Some((email, password)) = login else {
+        return refused(&Problem::Unauthenticated, "send user name and password: docker login first");
+    };
     let caller = match app.credentials.check(&app.db, &email, &password, &peer.ip().to_string()).await {
         Ok(caller) => caller,
         Err(problem) => return refused(&problem, &refusal(&problem)),
@@ -174,7 +179,8 @@ async fn grant(app: &App, peer: SocketAddr, login: Option<(String, String)>, wan
     };
     let now = clock::now_ms();
     match app.tokens.issue(caller.user, &access(&caller, None).cut(&wanted), now) {
-        Ok(token) => Json(json!({"token": token, "access_token": token, "expires_in": app.tokens.seconds, "issued_at": clock::iso(now)})).into_response(),
+        Ok(token) => Json(json!({"token": token, "access_token": token, "expires_in": app.tokens.seconds, "issued_at": clock::iso(now)}))
+            .into_response(),
         Err(problem) => problem.into_response(),
     }
 }

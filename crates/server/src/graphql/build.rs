@@ -4,7 +4,11 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use model::build;
 use store::builds::{self, Build as Row};
 
-use super::{app, engine::Engine, scalars::{DateTime, JsonData}};
+use super::{
+    app,
+    engine::Engine,
+    scalars::{DateTime, JsonData},
+};
 use crate::error::Problem;
 
 /// Where a build stands.

@@ -4,7 +4,12 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
 use model::{build::BuildStatus, engine};
 use store::{builds, engines::Engine as Row};
 
-use super::{app, build, category::EngineCategory, page, scalars::{DateTime, JsonData}};
+use super::{
+    app, build,
+    category::EngineCategory,
+    page,
+    scalars::{DateTime, JsonData},
+};
 use crate::error::Problem;
 
 /// What an engine may reach over the network.

@@ -90,6 +90,9 @@ mod tests {
             std::fs::write(path, &sdl).unwrap();
         }
         let exported = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(exported == sdl, "schema.graphql differs from the code; write it anew: PLIMSOLL_WRITE_SCHEMA=1 cargo nextest run -p server schema");
+        assert!(
+            exported == sdl,
+            "schema.graphql differs from the code; write it anew: PLIMSOLL_WRITE_SCHEMA=1 cargo nextest run -p server schema"
+        );
     }
 }

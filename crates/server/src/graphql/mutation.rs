@@ -12,7 +12,10 @@ use super::{
 use crate::{
     auth::{Caller, session},
     error::Problem,
-    ops::{create_engine::{self, NewEngine}, login},
+    ops::{
+        create_engine::{self, NewEngine},
+        login,
+    },
 };
 
 /// Deeds.

@@ -1,7 +1,10 @@
 //! Reads.
 
 use async_graphql::{Context, ID, Object, Result};
-use model::{capability::Capability, id::{BuildId, EngineId}};
+use model::{
+    capability::Capability,
+    id::{BuildId, EngineId},
+};
 use store::{builds, engines, unclaimed_pushes};
 
 use super::{
@@ -81,7 +84,9 @@ impl Query {
         let (offset, limit) = page(offset, limit);
         let word = category_id.map(|id| id.0).or(category);
         let category = match &word {
-            Some(word) => Some(category::find(word).ok_or_else(|| Problem::invalid(format!("category: {word:?} is no category; see engineCategories")))?),
+            Some(word) => Some(
+                category::find(word).ok_or_else(|| Problem::invalid(format!("category: {word:?} is no category; see engineCategories")))?,
+            ),
             None => None,
         };
         let filter = engines::Filter { name, category, id: id.map(|id| parse_id(&id, "Engine")).transpose()? };

@@ -77,7 +77,8 @@ fn malformed(message: &str) -> Response {
 fn too_large(size: Option<usize>) -> Response {
     let data = json!({"limitInBytes": MAX_BODY, "requestSize": size, "errorId": clock::new_id()});
     let message = format!("the request is larger than {MAX_BODY} bytes");
-    (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(json!({"errors": [{"name": "invalid_input", "message": message, "data": data}]}))).into_response()
+    (StatusCode::PAYLOAD_TOO_LARGE, axum::Json(json!({"errors": [{"name": "invalid_input", "message": message, "data": data}]})))
+        .into_response()
 }
 
 /// Variables are an object, or an object written as JSON text (GraphQL contract §1).

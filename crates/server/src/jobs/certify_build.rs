@@ -11,11 +11,7 @@ use model::{
     name::RepoName,
     run::{LogLine, Stream},
 };
-use store::{
-    builds,
-    engines,
-    jobs::Job,
-};
+use store::{builds, engines, jobs::Job};
 
 use super::JobError;
 use crate::{

@@ -110,7 +110,8 @@ async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) ->
     if let Some(known) = builds::by_digest(&mut tx, engine.id, &push.digest).await? {
         if known.tag != push.tag.as_str() || known.repository != push.repository.as_str() {
             let reason = format!("the same image was pushed as {}:{}", push.repository, push.tag);
-            builds::append_history(&mut tx, known.id, &line(&push.account, "pushedAgain", Some(known.status), known.status, reason)).await?;
+            builds::append_history(&mut tx, known.id, &line(&push.account, "pushedAgain", Some(known.status), known.status, reason))
+                .await?;
         }
         if pushes::mark_handled(&mut tx, push.id).await? {
             tx.commit().await?;
@@ -133,7 +134,8 @@ async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) ->
         modified_at: now,
     };
     builds::insert(&mut tx, &build).await?;
-    let start = line(&push.account, Event::Start.as_str(), None, BuildStatus::Fetching, format!("pushed as {}:{}", push.repository, push.tag));
+    let start =
+        line(&push.account, Event::Start.as_str(), None, BuildStatus::Fetching, format!("pushed as {}:{}", push.repository, push.tag));
     builds::append_history(&mut tx, build.id, &start).await?;
     let report = gate::static_report(app, &build, engine, looked);
     builds::insert_report(&mut tx, build.id, &report, now).await?;

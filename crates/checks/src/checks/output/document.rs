@@ -124,7 +124,9 @@ fn not_json(output: &EngineOutput, problem: &json::Problem) -> Finding {
         "A result is read by programs; one that is not JSON is read by none.",
         fix,
     );
-    let finding = finding.message(format!("Output check: the result is not JSON: it {fact}")).at(format!("{}, line {line}, column {column}", place(output)));
+    let finding = finding
+        .message(format!("Output check: the result is not JSON: it {fact}"))
+        .at(format!("{}, line {line}, column {column}", place(output)));
     finding.sample(&output.sample).quote(json::line_at(&output.body, problem.at, SNIPPET))
 }
 
@@ -137,14 +139,19 @@ fn nothing(output: &EngineOutput) -> Finding {
         "Write what was found into the block of your category; see the example on the page of this check.",
     );
     let text = String::from_utf8_lossy(output.body.get(..SNIPPET).unwrap_or(&output.body)).into_owned();
-    finding.message(format!("Output check: the result for {} holds no data", output.sample)).at(place(output)).sample(&output.sample).quote(clip(&text, SNIPPET))
+    finding
+        .message(format!("Output check: the result for {} holds no data", output.sample))
+        .at(place(output))
+        .sample(&output.sample)
+        .quote(clip(&text, SNIPPET))
 }
 
 /// Slices of `series` that end before they start: no contract forbids it, and no player shows them.
 fn backward(root: &Node<'_>) -> Vec<String> {
     let slices = root.value.get("series").and_then(|series| series.value.list()).unwrap_or_default();
     let time = |slice: &Node<'_>, key: &str| slice.value.get(key).and_then(|time| time.value.number());
-    let wrong = |slice: &Node<'_>| matches!((time(slice, "startTimeMs"), time(slice, "stopTimeMs")), (Some(start), Some(stop)) if start > stop);
+    let wrong =
+        |slice: &Node<'_>| matches!((time(slice, "startTimeMs"), time(slice, "stopTimeMs")), (Some(start), Some(stop)) if start > stop);
     slices.iter().enumerate().filter(|(_, slice)| wrong(slice)).map(|(index, _)| format!(".series[{index}]")).collect()
 }
 
@@ -156,7 +163,8 @@ fn entries<'n, 'a>(root: &'n Node<'a>) -> impl Iterator<Item = &'n Node<'a>> {
 
 /// Types that do not belong to a capability without a formal contract; a formal contract says so itself.
 fn foreign_types(root: &Node<'_>, capability: Option<Capability>) -> Vec<String> {
-    let Some(capability) = capability.filter(|capability| capability.contracts().is_empty() && !capability.object_types().is_empty()) else {
+    let Some(capability) = capability.filter(|capability| capability.contracts().is_empty() && !capability.object_types().is_empty())
+    else {
         return Vec::new();
     };
     let mut found: Vec<String> = Vec::new();

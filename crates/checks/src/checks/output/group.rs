@@ -74,7 +74,7 @@ fn violations(documents: &[Judged]) -> Vec<Finding> {
             }
         }
     }
-    let mut findings: Vec<Finding> = kinds.iter().map(Kind::finding).collect();
+    let mut findings = merged(&kinds);
     if untold > 0 {
         let finding = Finding::new(
             "output.schema",
@@ -88,7 +88,27 @@ fn violations(documents: &[Judged]) -> Vec<Finding> {
     findings
 }
 
+/// A finding per kind, but one only for a key that is missing because it is misspelt.
+fn merged(kinds: &[Kind<'_>]) -> Vec<Finding> {
+    let meant = |kind: &Kind<'_>| {
+        if kind.first.keyword == "additionalProperties" { spelling::nearest(kind.param("additionalProperty"), known_keys()) } else { None }
+    };
+    let lacks = |kind: &Kind<'_>, key: &str| kind.first.keyword == "required" && kind.param("missingProperty") == key;
+    let misspelt = |wanted: &Kind<'_>| {
+        let same = |kind: &&Kind<'_>| {
+            kind.key.0 == wanted.key.0 && kind.count == wanted.count && meant(kind).is_some_and(|key| lacks(wanted, key))
+        };
+        kinds.iter().find(same)
+    };
+    let explains = |kind: &Kind<'_>| kinds.iter().any(|wanted| misspelt(wanted).is_some_and(|found| std::ptr::eq(found, kind)));
+    kinds.iter().filter(|kind| !explains(kind)).map(|kind| kind.finding(misspelt(kind))).collect()
+}
+
 impl<'a> Kind<'a> {
+    fn param(&self, name: &str) -> &str {
+        self.first.params.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
     fn add(&mut self, document: &'a Judged, violation: &'a Violation, value: &'a str) {
         self.count += 1;
         if self.entries.len() < ENTRIES {
@@ -102,7 +122,8 @@ impl<'a> Kind<'a> {
         }
     }
 
-    fn finding(&self) -> Finding {
+    /// `misspelt` is the kind that says which key stands in the place of the missing one.
+    fn finding(&self, misspelt: Option<&Self>) -> Finding {
         let Violation { data_path, message, keyword, params, .. } = self.first;
         let path = if data_path.is_empty() { "document".to_owned() } else { data_path.clone() };
         let alternatives: Vec<&str> = if self.key.1 == "anyOf" { self.missing_keys() } else { Vec::new() };
@@ -112,24 +133,43 @@ impl<'a> Kind<'a> {
         };
         let places = self.count / alternatives.len().max(1);
         let times = if places > 1 { format!(", {places} times") } else { String::new() };
-        let contracts = if self.document.contracts.is_empty() { "the output standard".to_owned() } else { format!("contract {}", list(&self.document.contracts, "and")) };
-        let (title, suggestion) = title(keyword, params, &path, &said);
+        let contracts = if self.document.contracts.is_empty() {
+            "the output standard".to_owned()
+        } else {
+            format!("contract {}", list(&self.document.contracts, "and"))
+        };
+        let (mut title, mut suggestion) = title(keyword, params, &path, &said);
+        let mut fix = fix(keyword, params, &path, &said, suggestion);
+        if let Some((kind, wanted)) = misspelt.zip(known_keys().find(|key| *key == self.param("missingProperty"))) {
+            let written = clip(kind.param("additionalProperty"), 25);
+            title = format!("Result: {} has {written} where {wanted} should be", clip(&path, 30));
+            suggestion = Some(wanted);
+            fix = format!("Write \"{wanted}\" instead of \"{written}\".");
+        }
         let mut finding = Finding::new(
             "output.schema",
             Severity::Error,
             format!("{}{times}", clip(&title, 90 - times.len())),
             format!("Applications rely on {contracts}: they read exactly these keys, in exactly this form."),
-            fix(keyword, params, &path, &said, suggestion),
+            fix,
         );
         let whole = format!("Output check: {} {said}", clip(data_path, 200)).replace("  ", " ");
-        finding.place = Some(format!("{}{}", self.document.place, if data_path.is_empty() { String::new() } else { format!(", {}", clip(data_path, 200)) }));
+        finding.place = Some(format!(
+            "{}{}",
+            self.document.place,
+            if data_path.is_empty() { String::new() } else { format!(", {}", clip(data_path, 200)) }
+        ));
         finding.sample = self.samples.first().map(|sample| (*sample).to_owned());
         finding.suggestion = suggestion.map(str::to_owned);
         finding.evidence = self.values.iter().map(|value| (*value).to_owned()).collect();
         if self.samples.len() > 1 {
-            finding.evidence.push(format!("also in {}", list(self.samples.get(1..).unwrap_or_default().iter().take(NAMED).collect::<Vec<_>>().as_slice(), "and")));
+            finding.evidence.push(format!(
+                "also in {}",
+                list(self.samples.get(1..).unwrap_or_default().iter().take(NAMED).collect::<Vec<_>>().as_slice(), "and")
+            ));
         }
-        finding.validation_errors = self.entries.iter().map(|violation| violation.entry()).collect();
+        let entries = self.entries.iter().chain(misspelt.iter().flat_map(|kind| &kind.entries));
+        finding.validation_errors = entries.map(|violation| violation.entry()).collect();
         finding.message(whole)
     }
 
@@ -166,7 +206,9 @@ fn fix(keyword: &str, params: &Value, path: &str, said: &str, suggestion: Option
     let last = path.rsplit(['.', ']']).next().unwrap_or(path);
     match (keyword, suggestion) {
         ("additionalProperties", Some(near)) => format!("Write \"{near}\" instead of \"{}\".", clip(param("additionalProperty"), 60)),
-        ("additionalProperties", None) => format!("Remove \"{}\", or put it into a vendor object, which is free.", clip(param("additionalProperty"), 60)),
+        ("additionalProperties", None) => {
+            format!("Remove \"{}\", or put it into a vendor object, which is free.", clip(param("additionalProperty"), 60))
+        }
         ("required", _) if said.contains("one of") => format!("Add what {path} lacks: it {said}."),
         ("required", _) => format!("Add \"{}\" to {path}.", param("missingProperty")),
         ("const", _) => format!("Write \"{}\".", param("allowedValue")),
@@ -174,7 +216,9 @@ fn fix(keyword: &str, params: &Value, path: &str, said: &str, suggestion: Option
             Some(values) => format!("Write one of: {}.", values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
             None => "Write one of the allowed values.".to_owned(),
         },
-        ("maximum", _) if params.get("limit") == Some(&Value::from(1)) => format!("Write {last} as a fraction from 0 to 1, not in percent or pixels."),
+        ("maximum", _) if params.get("limit") == Some(&Value::from(1)) => {
+            format!("Write {last} as a fraction from 0 to 1, not in percent or pixels.")
+        }
         ("type", _) if param("type") == "integer" => format!("Round {last} to a whole number."),
         ("type", _) => format!("Write {last} as {} {}.", if param("type").starts_with(['a', 'o']) { "an" } else { "a" }, param("type")),
         ("false schema", _) => format!("Remove {last}."),
@@ -192,9 +236,15 @@ fn unnamed(documents: &[Judged], capability: Option<Capability>) -> Option<Draft
     let (wanted, fix) = match (unnamed.wanted, capability) {
         (Some(wanted), _) => (format!(", not {wanted}"), format!("Add \"validationContracts\": [\"{wanted}\"] to the result.")),
         (None, Some(_)) => return None,
-        (None, None) => (String::new(), "Add \"validationContracts\" with the contract of your category, and \"category\" to the manifest.".to_owned()),
+        (None, None) => {
+            (String::new(), "Add \"validationContracts\" with the contract of your category, and \"category\" to the manifest.".to_owned())
+        }
     };
-    let title = if unnamed.named.is_empty() { format!("Result of {} names no contract in validationContracts", clip(&first.sample, 30)) } else { format!("Result of {} {has}{wanted}", clip(&first.sample, 25)) };
+    let title = if unnamed.named.is_empty() {
+        format!("Result of {} names no contract in validationContracts", clip(&first.sample, 30))
+    } else {
+        format!("Result of {} {has}{wanted}", clip(&first.sample, 25))
+    };
     let finding = Finding::new(
         "output.contract.missing",
         Severity::Warning,
@@ -203,7 +253,10 @@ fn unnamed(documents: &[Judged], capability: Option<Capability>) -> Option<Draft
         fix,
     );
     let said = if unnamed.named.is_empty() { String::new() } else { wanted };
-    let mut finding = finding.message(format!("Output check: validationContracts {}{said}", if unnamed.named.is_empty() { "is missing".to_owned() } else { has }));
+    let mut finding = finding.message(format!(
+        "Output check: validationContracts {}{said}",
+        if unnamed.named.is_empty() { "is missing".to_owned() } else { has }
+    ));
     finding.suggestion = unnamed.wanted.map(str::to_owned);
     Some(Draft::strictly(finding.at(first.place.clone()).sample(&first.sample), Severity::Error))
 }
@@ -242,7 +295,8 @@ fn backward(documents: &[Judged]) -> Option<Finding> {
         "A slice of negative length is shown by no player and found by no search.",
         "Write the earlier time into startTimeMs and the later one into stopTimeMs, both in milliseconds.",
     );
-    let mut finding = finding.message(format!("Output check: {path} startTimeMs is after stopTimeMs")).at(first.place.clone()).sample(&first.sample);
+    let mut finding =
+        finding.message(format!("Output check: {path} startTimeMs is after stopTimeMs")).at(first.place.clone()).sample(&first.sample);
     finding.evidence = first.backward.iter().take(NAMED).cloned().collect();
     Some(finding)
 }

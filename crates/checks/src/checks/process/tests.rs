@@ -8,7 +8,8 @@ use crate::{
     evidence::tests::{Builder, batch, webhook},
 };
 
-const TRACEBACK: &str = "Traceback (most recent call last):\n  File \"/app/engine.py\", line 12, in process\n    word[\"lable\"]\nKeyError: 'lable'";
+const TRACEBACK: &str =
+    "Traceback (most recent call last):\n  File \"/app/engine.py\", line 12, in process\n    word[\"lable\"]\nKeyError: 'lable'";
 
 fn crashed() -> Builder {
     webhook().exit(Exit::Exited { code: 1 }).exchange("keyword-2", |exchange| {
@@ -30,10 +31,12 @@ fn later(later: Later) -> Builder {
 }
 
 pub(crate) fn fixtures() -> Vec<Fixture> {
-    let timeout = |sample: &str, builder: Builder| builder.exchange(sample, |exchange| {
-        exchange.status = None;
-        exchange.error = Some("no complete answer within 9000 ms".into());
-    });
+    let timeout = |sample: &str, builder: Builder| {
+        builder.exchange(sample, |exchange| {
+            exchange.status = None;
+            exchange.error = Some("no complete answer within 9000 ms".into());
+        })
+    };
     vec![
         Fixture::pass("three calls", webhook()),
         Fixture::pass("a chunk ignored", answers(webhook(), "keyword-2", 204, "")),
@@ -68,18 +71,21 @@ fn the_same_failure_of_two_samples_is_one_finding() {
     let found = findings(both);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].message, "Process call failed: HTTP 500: boom");
-    assert_eq!(found[0].title, "/process answered HTTP 500 for keyword-1 and keyword-2");
+    assert_eq!(found[0].title, "/process answered HTTP 500: boom");
     let different = answers(answers(webhook(), "keyword-1", 500, "a"), "keyword-2", 500, "b");
     assert_eq!(findings(different).len(), 2);
+    assert_eq!(found[0].place.as_deref(), Some("POST of the process hook with keyword-1 and keyword-2, 1 attempt"));
+    assert_eq!(found[0].evidence, ["answer | boom", "answer | more"]);
     let silent = findings(answers(webhook(), "keyword-1", 502, ""));
+    assert_eq!(silent[0].title, "/process answered HTTP 502 for keyword-1");
     assert_eq!(silent[0].message, "Process call failed: HTTP 502");
 }
 
 #[test]
 fn a_failure_names_the_line_of_the_engine() {
     let found = findings(answers(webhook(), "keyword-1", 500, "KeyError").stderr(TRACEBACK));
-    assert_eq!(found[0].place.as_deref(), Some("/app/engine.py line 12, in process"));
-    assert_eq!(found[0].title, "/process answered HTTP 500 for keyword-1: KeyError: 'lable'");
+    assert_eq!(found[0].place.as_deref(), Some("/app/engine.py line 12, in process, POST of the process hook with keyword-1, 1 attempt"));
+    assert_eq!(found[0].title, "/process answered HTTP 500: KeyError: 'lable'");
     assert!(found[0].evidence.iter().any(|line| line.contains("word[\"lable\"]")));
 }
 

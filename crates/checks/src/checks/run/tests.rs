@@ -33,10 +33,18 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::warn("log cut without a word", webhook().log_truncated(), "run.log"),
         Fixture::warn("a large file", webhook().limit_hit(hit("file_bytes", 2 << 30)), "run.files"),
         Fixture::warn("a limit of tomorrow", webhook().limit_hit(hit("gpu_seconds", 5)), "run.limit"),
-        Fixture::warn("refused calls", webhook().task(|task| task.refused_calls = vec!["deleteEngine: not_allowed".into()]), "run.refused_calls"),
+        Fixture::warn(
+            "refused calls",
+            webhook().task(|task| task.refused_calls = vec!["deleteEngine: not_allowed".into()]),
+            "run.refused_calls",
+        ),
         Fixture::could_not("no sandbox", webhook().refused(), Some("run.host")),
         Fixture::could_not("queue", webhook().not_testable(NotTestable::Queue), Some("run.queue")),
-        Fixture::could_not("no sample", webhook().not_testable(NotTestable::NoSample { formats: vec!["video/mp4".into()] }), Some("run.no_sample")),
+        Fixture::could_not(
+            "no sample",
+            webhook().not_testable(NotTestable::NoSample { formats: vec!["video/mp4".into()] }),
+            Some("run.no_sample"),
+        ),
         Fixture::skip("a broken layer", webhook().prevented("a layer is broken; see check layers"), "see check layers"),
         Fixture::skip("pending", webhook().still_to_come(), "still to come"),
     ]

@@ -70,6 +70,15 @@ fn each_common_mistake_has_its_own_words() {
 }
 
 #[test]
+fn a_long_line_is_shown_around_the_place() {
+    let text = format!("[\n{}HERE{}\n]", "a".repeat(500), "b".repeat(500));
+    let line = line_at(text.as_bytes(), text.find("HERE").unwrap(), 20);
+    assert_eq!(line, format!("…{}HERE{}…", "a".repeat(10), "b".repeat(5)));
+    assert_eq!(line_at(text.as_bytes(), 0, 20), "[");
+    assert_eq!(line_at(text.as_bytes(), 9_999, 20), "]");
+}
+
+#[test]
 fn an_excerpt_is_one_value() {
     let text = br#"{"a": {"b": "x}\\\"", "c": [1, 2]}, "d": 5, "e": "long text"}"#;
     let at = |wanted: &str| std::str::from_utf8(text).unwrap().find(wanted).unwrap();

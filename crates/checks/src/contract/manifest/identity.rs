@@ -54,7 +54,8 @@ pub(super) fn category(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str) 
         let keys: Vec<&str> = Capability::all().map(Capability::as_str).collect();
         let near = spelling::nearest(text, keys.iter().copied());
         let finding = look.reject("unknown", WE, node, pointer, "is no category we know");
-        finding.fix = near.map_or_else(|| "Write a category from the list on the page of this check.".to_owned(), |near| format!("Write \"{near}\"."));
+        finding.fix = near
+            .map_or_else(|| "Write a category from the list on the page of this check.".to_owned(), |near| format!("Write \"{near}\"."));
         finding.suggestion = near.map(str::to_owned);
         finding.allowed = keys.into_iter().map(str::to_owned).collect();
         return;
@@ -84,11 +85,7 @@ pub(super) fn engine_mode(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &st
         return;
     }
     let near = word.as_deref().and_then(|word| spelling::nearest(word, allowed.iter().copied())).map(str::to_owned);
-    let finding = if known {
-        look.reject("adapter", EE, node, pointer, "is not for adapters")
-    } else {
-        look.invalid(node, pointer)
-    };
+    let finding = if known { look.reject("adapter", EE, node, pointer, "is not for adapters") } else { look.invalid(node, pointer) };
     finding.fix = format!("Write {}.", list(&allowed.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>(), "or"));
     finding.allowed = allowed.iter().map(|word| (*word).to_owned()).collect();
     finding.suggestion = near;

@@ -7,6 +7,7 @@ use model::{
 
 use super::{
     fields::{Field, Levels},
+    file::shown,
     members::Members,
 };
 use crate::{
@@ -44,7 +45,7 @@ impl<'a> Context<'a> {
     pub(super) fn place(&self, mut finding: Finding, at: usize, pointer: &str) -> Finding {
         let position = json::position(self.file, self.bytes, at, pointer);
         finding.evidence.push(format!("{} | {}", position.line, json::line_at(self.bytes, at, 100)));
-        finding.place = Some(format!("{} line {}, column {}", self.file, position.line, position.column));
+        finding.place = Some(format!("{} line {}, column {}", shown(self.file), position.line, position.column));
         finding.position = Some(position);
         finding
     }
@@ -87,10 +88,7 @@ impl<'c, 'a> Look<'c, 'a> {
     /// The field is needed and absent.
     pub(super) fn missing(&mut self, levels: Levels) {
         let key = self.field.key;
-        let (what, place) = match self.context.members.written(key) {
-            Some(_) => ("is empty", "is empty"),
-            None => ("is missing", "has no such key"),
-        };
+        let what = if self.context.members.written(key).is_some() { "is empty" } else { "is missing" };
         let finding = Finding::new(
             &self.code("missing"),
             Severity::Error,
@@ -101,7 +99,7 @@ impl<'c, 'a> Look<'c, 'a> {
         let finding = finding.message(format!("Need a valid {key}"));
         let finding = match self.context.members.written(key) {
             Some(found) => self.context.place(finding, found.node.at, &found.pointer),
-            None => finding.at(format!("{}, which {place}", self.context.file)),
+            None => finding.at(format!("{} has no such key", shown(self.context.file))),
         };
         self.push(finding, levels);
     }
@@ -116,7 +114,7 @@ impl<'c, 'a> Look<'c, 'a> {
             self.field.why,
             format!("Add \"{key}\": {}.", self.field.example),
         );
-        let finding = finding.message(format!("Need a valid {key}")).at(format!("{}, which has no such key", self.context.file));
+        let finding = finding.message(format!("Need a valid {key}")).at(format!("{} has no such key", shown(self.context.file)));
         self.push(finding, levels);
     }
 

@@ -42,11 +42,8 @@ pub(super) fn formats(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str) {
     if let Some((index, item)) = items.iter().enumerate().find(|(_, item)| item.value.text().is_none()) {
         look.invalid(item, &format!("{pointer}/{index}"));
     }
-    let texts: Vec<(&str, usize, String)> = items
-        .iter()
-        .enumerate()
-        .filter_map(|(index, item)| Some((item.value.text()?, item.at, format!("{pointer}/{index}"))))
-        .collect();
+    let texts: Vec<(&str, usize, String)> =
+        items.iter().enumerate().filter_map(|(index, item)| Some((item.value.text()?, item.at, format!("{pointer}/{index}")))).collect();
     judge(look, &texts);
 }
 
@@ -82,7 +79,11 @@ fn judge(look: &mut Look<'_, '_>, texts: &[(&str, usize, String)]) {
             Severity::Error,
             format!("{}: unknown media format {}{others}", look.field.key, clip(first, 40)),
             "Data is routed to engines by these types; a type nobody else knows never matches anything.",
-            if mends.is_empty() { "Use a type from the list on the page of this check.".to_owned() } else { format!("{}.", mends.join("; ")) },
+            if mends.is_empty() {
+                "Use a type from the list on the page of this check.".to_owned()
+            } else {
+                format!("{}.", mends.join("; "))
+            },
         );
         let message = format!("Unknown media format: {}{more}", names.join(", "));
         let suggestion = unknown.iter().find_map(|(.., format)| suggestion(format));
@@ -92,7 +93,8 @@ fn judge(look: &mut Look<'_, '_>, texts: &[(&str, usize, String)]) {
         finding.suggestion = suggestion;
         finding.allowed = mime::all().map(str::to_owned).collect();
     }
-    let wildcard = judged().find(|(.., format)| *format == Format::Wildcard).map(|(text, at, pointer, _)| (text.to_owned(), at, pointer.clone()));
+    let wildcard =
+        judged().find(|(.., format)| *format == Format::Wildcard).map(|(text, at, pointer, _)| (text.to_owned(), at, pointer.clone()));
     if let Some((text, at, pointer)) = wildcard {
         let shown = clip(&text, 40);
         let finding = Finding::new(

@@ -142,7 +142,11 @@ fn unknown(context: &Context<'_>) -> Option<Finding> {
     let names: Vec<String> = keys.iter().take(NAMED).map(|(key, _)| clip(key, 40)).collect();
     let more = if keys.len() > NAMED { format!(" and {} more", keys.len() - NAMED) } else { String::new() };
     let shown = format!("{}{more}", names.join(", "));
-    let title = if keys.len() == 1 { format!("Key {shown} is not part of the manifest contract") } else { format!("{} are not part of the manifest contract", count(keys.len(), "key")) };
+    let title = if keys.len() == 1 {
+        format!("Key {shown} is not part of the manifest contract")
+    } else {
+        format!("{} are not part of the manifest contract", count(keys.len(), "key"))
+    };
     let finding = Finding::new(
         "manifest.unknown",
         Severity::Warning,

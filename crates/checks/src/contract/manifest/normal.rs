@@ -27,7 +27,10 @@ pub fn normalise(bytes: &[u8]) -> Option<Manifest> {
         cluster_size: text(&members, "clusterSize").map(|word| cluster_size(&word)).unwrap_or_default(),
         engine_mode: text(&members, "engineMode").map(|word| engine_mode(&word)).unwrap_or_default(),
         external_calls: texts(&members, "externalCalls"),
-        min_memory_required: members.get("minMemoryRequired").and_then(|found| found.node.value.number()).filter(|megabytes| *megabytes > 0.0),
+        min_memory_required: members
+            .get("minMemoryRequired")
+            .and_then(|found| found.node.value.number())
+            .filter(|megabytes| *megabytes > 0.0),
         raw: document.root.value.plain(),
     })
 }

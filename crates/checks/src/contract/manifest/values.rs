@@ -12,8 +12,14 @@ const GPUS: [&str; 3] = ["G2", "G3", "P2"];
 const OTHER_GPUS: [&str; 7] = ["CG1", "F1", "P3", "aws_p2", "aws_p3", "cuda", "none"];
 
 /// Words of `schedule` (spaces and hyphens do not count), and the word meant.
-const SCHEDULES: [(&str, &str); 6] =
-    [("any", "any"), ("recurring", "recurring"), ("continuous", "continuous"), ("immediate", "immediate"), ("ondemand", "on demand"), ("now", "immediate")];
+const SCHEDULES: [(&str, &str); 6] = [
+    ("any", "any"),
+    ("recurring", "recurring"),
+    ("continuous", "continuous"),
+    ("immediate", "immediate"),
+    ("ondemand", "on demand"),
+    ("now", "immediate"),
+];
 
 /// Longest release notes, characters.
 const NOTES: usize = 10_000;
@@ -53,13 +59,6 @@ pub(super) fn positive(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str) 
         look.invalid(node, pointer);
     }
     right
-}
-
-/// Any text.
-pub(super) fn text(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str) {
-    if node.value.text().is_none() {
-        look.invalid(node, pointer);
-    }
 }
 
 /// A text, or a list of texts; gives them.
@@ -154,7 +153,9 @@ pub(super) fn schedule(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str) 
 /// GPU codes: a text, a list in a text, or a list.
 pub(super) fn gpus(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str) {
     let Some(texts) = texts(look, node, pointer) else { return };
-    let split = |text: &&str| text.split(',').map(|code| code.trim_matches(|c: char| c.is_whitespace() || "[]'\"".contains(c)).to_owned()).collect::<Vec<_>>();
+    let split = |text: &&str| {
+        text.split(',').map(|code| code.trim_matches(|c: char| c.is_whitespace() || "[]'\"".contains(c)).to_owned()).collect::<Vec<_>>()
+    };
     let codes: Vec<String> = texts.iter().flat_map(split).filter(|code| !code.is_empty()).collect();
     let known = |list: &[&str], code: &String| list.iter().any(|known| known.eq_ignore_ascii_case(code));
     if codes.iter().any(|code| !known(&GPUS, code) && !known(&OTHER_GPUS, code)) {
@@ -248,8 +249,9 @@ pub(super) fn is_digits(text: &str) -> bool {
 
 /// A UUID in its usual form of 36 characters, in any letter case; the version is not looked at.
 pub(super) fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().enumerate().all(|(index, byte)| match index {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    })
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }

@@ -68,7 +68,13 @@ pub(super) static SENTIMENT: Object = Object {
         for (confidence, value) in [("positiveConfidence", "positiveValue"), ("negativeConfidence", "negativeValue")] {
             if node.value.get(confidence).is_some() && node.value.get(value).is_none() {
                 let params = json!({ "property": confidence, "missingProperty": value, "depsCount": 1, "deps": value });
-                checker.fail(node, path, "dependencies", params, format!("should have property {value} when property {confidence} is present"));
+                checker.fail(
+                    node,
+                    path,
+                    "dependencies",
+                    params,
+                    format!("should have property {value} when property {confidence} is present"),
+                );
             }
         }
     },
@@ -293,5 +299,7 @@ pub(super) fn without_place(item: &Node<'_>, path: &Path<'_>, checker: &mut Chec
 
 /// Keys of the closed objects.
 pub(super) fn known_keys() -> impl Iterator<Item = &'static str> {
-    [&OBJECT_RESULT, &SERIES_ITEM, &WORD, &CATEGORY, &SENTIMENT, &PLACE, &POINT].into_iter().flat_map(|object| object.fields.iter().map(|(key, _)| *key))
+    [&OBJECT_RESULT, &SERIES_ITEM, &WORD, &CATEGORY, &SENTIMENT, &PLACE, &POINT]
+        .into_iter()
+        .flat_map(|object| object.fields.iter().map(|(key, _)| *key))
 }

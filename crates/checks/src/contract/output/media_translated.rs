@@ -1,6 +1,9 @@
 //! `media-translated`: translated media, each an asset with its language.
 
-use super::{Contract, ROOT, blocks, shape::{Checker, Shape}};
+use super::{
+    Contract, ROOT, blocks,
+    shape::{Checker, Shape},
+};
 use crate::contract::json::Node;
 
 pub(super) const CONTRACT: Contract = Contract { name: "media-translated", check };

@@ -1,6 +1,9 @@
 //! `object`: things in pictures, as entries of `object` or one per slice of `series`.
 
-use super::{Contract, ROOT, blocks, shape::{Checker, Path}};
+use super::{
+    Contract, ROOT, blocks,
+    shape::{Checker, Path},
+};
 use crate::contract::json::Node;
 
 pub(super) const CONTRACT: Contract = Contract { name: "object", check };

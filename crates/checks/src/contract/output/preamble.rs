@@ -63,9 +63,12 @@ fn is_date_time(text: &str) -> bool {
         Some(_) => return false,
         None => zone,
     };
-    let offset = zone == "Z" || zone.strip_prefix(['+', '-']).and_then(|zone| numbers(zone, ':', [2, 2])).is_some_and(|[h, m]| h < 24 && m < 60);
+    let offset =
+        zone == "Z" || zone.strip_prefix(['+', '-']).and_then(|zone| numbers(zone, ':', [2, 2])).is_some_and(|[h, m]| h < 24 && m < 60);
     let day = |[year, month, day]: [u32; 3]| (1..=12).contains(&month) && day >= 1 && day <= days(year, month);
-    numbers(date, '-', [4, 2, 2]).is_some_and(day) && numbers(clock, ':', [2, 2, 2]).is_some_and(|[h, m, s]| h < 24 && m < 60 && s <= 60) && offset
+    numbers(date, '-', [4, 2, 2]).is_some_and(day)
+        && numbers(clock, ':', [2, 2, 2]).is_some_and(|[h, m, s]| h < 24 && m < 60 && s <= 60)
+        && offset
 }
 
 fn days(year: u32, month: u32) -> u32 {
@@ -101,8 +104,17 @@ mod tests {
             assert!(is_date_time(right), "{right}");
         }
         for wrong in [
-            "", "2024-05-20", "2024-05-20 10:00:00Z", "2023-02-29T00:00:00Z", "2024-13-01T00:00:00Z", "2024-05-20T24:00:00Z",
-            "2024-05-20T10:00:00", "2024-05-20T10:00:00.Z", "2024-05-20T10:00:00+2:00", "24-05-20T10:00:00Z", "2024-05-20T10:00:00+24:00",
+            "",
+            "2024-05-20",
+            "2024-05-20 10:00:00Z",
+            "2023-02-29T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-05-20T24:00:00Z",
+            "2024-05-20T10:00:00",
+            "2024-05-20T10:00:00.Z",
+            "2024-05-20T10:00:00+2:00",
+            "24-05-20T10:00:00Z",
+            "2024-05-20T10:00:00+24:00",
         ] {
             assert!(!is_date_time(wrong), "{wrong}");
         }

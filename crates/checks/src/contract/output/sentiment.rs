@@ -1,6 +1,9 @@
 //! `sentiment`: the mood of the whole, or of entries of `object`.
 
-use super::{Contract, ROOT, blocks, shape::{Checker, Shape}};
+use super::{
+    Contract, ROOT, blocks,
+    shape::{Checker, Shape},
+};
 use crate::contract::json::Node;
 
 pub(super) const CONTRACT: Contract = Contract { name: "sentiment", check };

@@ -1,6 +1,9 @@
 //! `summary`: the whole in a few words, at the root; one in a slice does not count.
 
-use super::{Contract, ROOT, shape::{Checker, Shape}};
+use super::{
+    Contract, ROOT,
+    shape::{Checker, Shape},
+};
 use crate::contract::json::Node;
 
 pub(super) const CONTRACT: Contract = Contract { name: "summary", check };

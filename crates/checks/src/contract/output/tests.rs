@@ -31,21 +31,33 @@ fn contracts_stand_in_alphabetical_order() {
 /// A right document of each contract.
 fn right() -> Vec<(&'static str, Json)> {
     vec![
-        ("anomaly", json!({"object": [{"type": "anomaly", "label": "spike"}], "series": [{"startTimeMs": 0, "stopTimeMs": 5, "object": {"type": "anomaly"}}]})),
+        (
+            "anomaly",
+            json!({"object": [{"type": "anomaly", "label": "spike"}], "series": [{"startTimeMs": 0, "stopTimeMs": 5, "object": {"type": "anomaly"}}]}),
+        ),
         ("concept", json!({"object": [{"type": "concept", "objectCategory": [{"class": "sport", "@id": "x", "confidence": 0.5}]}]})),
         ("entity", json!({"object": [{"type": "namedEntity", "label": "Rome"}, {"type": "namedEntity", "entityId": "e1"}]})),
         ("keyword", json!({"object": [{"type": "keyword", "label": "harbour", "confidence": 0.9, "sentence": 1}]})),
         ("language", json!({"language": "en"})),
         ("media-translated", json!({"media": [{"assetId": "a", "language": "de", "more": 1}]})),
-        ("object", json!({"object": [{"type": "object", "label": "car", "boundingPoly": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1.0, "y": 1}]}]})),
-        ("sentiment", json!({"sentiment": {"positiveValue": 0.5, "positiveConfidence": 1}, "emotions": [{"emotion": "joy", "emotionValue": 0.1}]})),
+        (
+            "object",
+            json!({"object": [{"type": "object", "label": "car", "boundingPoly": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1.0, "y": 1}]}]}),
+        ),
+        (
+            "sentiment",
+            json!({"sentiment": {"positiveValue": 0.5, "positiveConfidence": 1}, "emotions": [{"emotion": "joy", "emotionValue": 0.1}]}),
+        ),
         ("summary", json!({"summary": "short"})),
         ("text", json!({"object": [{"type": "text", "text": "STOP", "page": 1}]})),
-        ("transcript", json!({"series": [
+        (
+            "transcript",
+            json!({"series": [
             {"startTimeMs": 0, "stopTimeMs": 700, "words": [{"word": "a"}], "speakerId": "1"},
             {"startTimeMs": 700, "stopTimeMs": 900, "words": [
                 {"word": "b", "confidence": 0.6, "utteranceLength": 1, "bestPath": true},
-                {"word": "c", "confidence": 0.4, "utteranceLength": 1}]}]})),
+                {"word": "c", "confidence": 0.4, "utteranceLength": 1}]}]}),
+        ),
     ]
 }
 
@@ -96,12 +108,15 @@ fn what_is_often_got_wrong_is_told_by_the_leaf_that_helps() {
     assert_eq!(keyword(json!({"type": "keyword", "label": "a", "page": 0})), [".object[0].page minimum"]);
     assert_eq!(keyword(json!({"type": "keyword", "label": "a", "objectCategory": []})), [".object[0].objectCategory minItems"]);
     assert_eq!(keyword(json!({"type": "keyword", "label": "a", "lipMovement": 1.5})), [".object[0].lipMovement maximum"]);
-    assert_eq!(keyword(json!({"type": "keyword", "label": "a", "structuredData": {"name": 1}})), [".object[0].structuredData additionalProperties"]);
+    assert_eq!(
+        keyword(json!({"type": "keyword", "label": "a", "structuredData": {"name": 1}})),
+        [".object[0].structuredData additionalProperties"]
+    );
     assert_eq!(keyword(json!(null)), [".object[0] type"]);
-    assert_eq!(wrong(&["keyword"], &json!({"series": [{"startTimeMs": 0, "stopTimeMs": 1, "object": [{"type": "keyword"}]}]})), [
-        " required",
-        ".series[0].object type",
-    ]);
+    assert_eq!(
+        wrong(&["keyword"], &json!({"series": [{"startTimeMs": 0, "stopTimeMs": 1, "object": [{"type": "keyword"}]}]})),
+        [" required", ".series[0].object type",]
+    );
     let box_of = |points: Json| wrong(&["object"], &json!({"object": [{"type": "object", "boundingPoly": points}]}));
     let point = json!({"x": 0.5, "y": 0.5});
     assert_eq!(box_of(json!([point])), [""; 0]);
@@ -111,16 +126,16 @@ fn what_is_often_got_wrong_is_told_by_the_leaf_that_helps() {
     assert_eq!(wrong(&["object"], &json!({"object": [{"type": "object", "page": 1}]})), [".object[0].page false schema"]);
     assert_eq!(wrong(&["summary"], &json!({"series": [{"startTimeMs": 0, "stopTimeMs": 1, "summary": "x"}]})), [" required"]);
     assert_eq!(wrong(&["language"], &json!({"language": ["en", "de"]})), [".language type"]);
-    assert_eq!(wrong(&["sentiment"], &json!({"sentiment": {"positiveConfidence": 1}})), [
-        ".sentiment required",
-        ".sentiment required",
-        ".sentiment dependencies",
-    ]);
+    assert_eq!(
+        wrong(&["sentiment"], &json!({"sentiment": {"positiveConfidence": 1}})),
+        [".sentiment required", ".sentiment required", ".sentiment dependencies",]
+    );
     assert_eq!(wrong(&["sentiment"], &json!({"object": [{"type": "object"}]})), [".object[0] required", ".object[0] required"]);
     assert_eq!(wrong(&["entity"], &json!({"object": [{"type": "namedEntity"}]})), [".object[0] required", ".object[0] required"]);
-    assert_eq!(wrong(&["text"], &json!({"series": [{"startTimeMs": 0, "stopTimeMs": 1, "object": {"type": "text", "text": "a", "page": 1}}]})), [
-        ".series[0].object.page false schema",
-    ]);
+    assert_eq!(
+        wrong(&["text"], &json!({"series": [{"startTimeMs": 0, "stopTimeMs": 1, "object": {"type": "text", "text": "a", "page": 1}}]})),
+        [".series[0].object.page false schema",]
+    );
 }
 
 #[test]
@@ -129,22 +144,25 @@ fn transcripts_are_held_to_their_own_rules() {
     assert_eq!(words(json!([{"word": ""}])), [""; 0]);
     assert_eq!(words(json!([])), [".series[0].words minItems"]);
     assert_eq!(words(json!([{"word": "a", "start": 1}])), [".series[0].words[0] additionalProperties"]);
-    assert_eq!(words(json!([{"word": "a"}, {"word": "b"}])), [
-        ".series[0].words requireBestPath",
-        ".series[0].words[0] required",
-        ".series[0].words[0] required",
-        ".series[0].words[1] required",
-        ".series[0].words[1] required",
-    ]);
+    assert_eq!(
+        words(json!([{"word": "a"}, {"word": "b"}])),
+        [
+            ".series[0].words requireBestPath",
+            ".series[0].words[0] required",
+            ".series[0].words[0] required",
+            ".series[0].words[1] required",
+            ".series[0].words[1] required",
+        ]
+    );
     let word = json!({"word": "a", "confidence": 1, "utteranceLength": 1, "bestPath": true});
     let equal = json!({"utteranceLength": 1.0, "confidence": 1, "bestPath": true, "word": "a"});
     assert_eq!(words(json!([word, equal])), [".series[0].words uniqueItems", ".series[0].words requireBestPath"]);
     let slice = |item: Json| wrong(&["transcript"], &json!({ "series": [item] }));
     assert_eq!(slice(json!({"startTimeMs": 0, "stopTimeMs": 1})), [".series[0] required"]);
-    assert_eq!(slice(json!({"startTimeMs": -1, "stopTimeMs": 1.5, "words": [{"word": "a"}]})), [
-        ".series[0].startTimeMs minimum",
-        ".series[0].stopTimeMs type",
-    ]);
+    assert_eq!(
+        slice(json!({"startTimeMs": -1, "stopTimeMs": 1.5, "words": [{"word": "a"}]})),
+        [".series[0].startTimeMs minimum", ".series[0].stopTimeMs type",]
+    );
     assert_eq!(wrong(&["transcript"], &json!({"series": []})), [""; 0]);
 }
 
@@ -205,8 +223,27 @@ fn a_result_without_any_data_is_told_apart() {
 
 fn any_document() -> impl Strategy<Value = Json> {
     let keys = vec![
-        "object", "series", "words", "word", "type", "label", "startTimeMs", "stopTimeMs", "validationContracts", "boundingPoly", "x", "y",
-        "sentiment", "positiveValue", "gps", "structuredData", "a-b", "confidence", "bestPath", "media", "assetId",
+        "object",
+        "series",
+        "words",
+        "word",
+        "type",
+        "label",
+        "startTimeMs",
+        "stopTimeMs",
+        "validationContracts",
+        "boundingPoly",
+        "x",
+        "y",
+        "sentiment",
+        "positiveValue",
+        "gps",
+        "structuredData",
+        "a-b",
+        "confidence",
+        "bestPath",
+        "media",
+        "assetId",
     ];
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -219,8 +256,11 @@ fn any_document() -> impl Strategy<Value = Json> {
         let keys = keys.clone();
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
-            prop::collection::vec((prop::sample::select(keys), inner), 0..5)
-                .prop_map(|members| members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<serde_json::Map<_, _>>().into()),
+            prop::collection::vec((prop::sample::select(keys), inner), 0..5).prop_map(|members| members
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect::<serde_json::Map<_, _>>()
+                .into()),
         ]
     })
 }

@@ -1,6 +1,9 @@
 //! `text`: text read from pictures and documents, as entries of `object` or one per slice of `series`.
 
-use super::{Contract, ROOT, blocks, shape::{Checker, Path}};
+use super::{
+    Contract, ROOT, blocks,
+    shape::{Checker, Path},
+};
 use crate::contract::json::Node;
 
 pub(super) const CONTRACT: Contract = Contract { name: "text", check };

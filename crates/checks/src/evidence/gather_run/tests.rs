@@ -11,11 +11,17 @@ use image::{
     pack::{File, Pack, Packed, broken::Fault},
 };
 use model::run::{EngineRun, Exit, NotStarted, Outcome, Stream};
-use sandbox::{Session, fake::{Fake, Stage}};
+use sandbox::{
+    Session,
+    fake::{Fake, Stage},
+};
 
 use super::*;
 use crate::{
-    evidence::{gather_static, tests::{ENGINE, KEYWORDS}},
+    evidence::{
+        gather_static,
+        tests::{ENGINE, KEYWORDS},
+    },
     judge::{Stage as JudgeStage, judge},
     policy::Policy,
 };
@@ -56,7 +62,12 @@ async fn run_in(packed: Packed, sandbox: Arc<dyn Sandbox>) -> (StaticEvidence, R
         log: Arc::new(|_| ()),
         seed: [1; 32],
         started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
-        pace: Pace { retries: vec![], ready_poll_first: Duration::from_millis(1), last_words: Duration::from_millis(100), ..Pace::default() },
+        pace: Pace {
+            retries: vec![],
+            ready_poll_first: Duration::from_millis(1),
+            last_words: Duration::from_millis(100),
+            ..Pace::default()
+        },
     };
     let run = gather_run(&fixed, &Terms::default(), setup).await;
     (fixed, run)
@@ -70,7 +81,8 @@ fn request(peer: &mut TcpStream) -> (String, String) {
         let taken = peer.read(&mut buffer).unwrap_or(0);
         bytes.extend_from_slice(&buffer[..taken]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let length = text.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse::<usize>().ok());
+        let length =
+            text.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse::<usize>().ok());
         let head = text.find("\r\n\r\n").map(|at| at + 4);
         if taken == 0 || head.is_some_and(|head| bytes.len() >= head + length.unwrap_or(0)) {
             return (text.split(' ').nth(1).unwrap_or_default().to_owned(), text);
@@ -79,7 +91,11 @@ fn request(peer: &mut TcpStream) -> (String, String) {
 }
 
 fn answer(peer: &mut TcpStream, status: &str, body: &str) {
-    let _ = write!(peer, "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let _ = write!(
+        peer,
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
 }
 
 /// A keyword engine behind a listener that is already open.
@@ -183,5 +199,8 @@ fn the_config_is_handed_on_without_interpretation() {
     };
     let command = command_of(&config);
     assert_eq!(command.env, [("A".to_owned(), "b=c".to_owned()), ("EMPTY".to_owned(), String::new())]);
-    assert_eq!((command.entrypoint.len(), command.cmd.len(), command.working_dir.as_str(), command.user.as_str()), (0, 1, "/w", "1000:1000"));
+    assert_eq!(
+        (command.entrypoint.len(), command.cmd.len(), command.working_dir.as_str(), command.user.as_str()),
+        (0, 1, "/w", "1000:1000")
+    );
 }

@@ -60,6 +60,7 @@ pub struct BuildPage {
     pushed_by: String,
     steps: Vec<Step>,
     events: Option<String>,
+    not_checked: Vec<String>,
     checks: Vec<CheckRow>,
     groups: Vec<CheckFindings>,
     fetch: String,
@@ -104,6 +105,7 @@ impl BuildPage {
             pushed_by: build.pushed_by.clone(),
             steps: verdict::steps(build.status, report),
             events: is_moving(build.status).then_some(input.events),
+            not_checked: report.map(verdict::not_checked).unwrap_or_default(),
             checks: report.map(finding::table).unwrap_or_default(),
             groups: report.map(finding::groups).unwrap_or_default(),
             fetch: fetch(&by_digest, input.place.plain_http),
@@ -292,7 +294,8 @@ pub mod tests {
     fn a_refused_build_says_what_to_do() {
         let html = page(BuildStatus::Invalid, Some(report(Verdict::Invalid))).render().unwrap();
         for part in [
-            "Not accepted: 1 finding to mend",
+            "Not accepted: Result of keyword-1 has no label",
+            "Not checked: No known vulnerability blocks (no advisory database is loaded)",
             "Result of keyword-1 has no label in 214 of 214 entries",
             "Write the keyword into object[].label.",
             "plimsoll check oci-archive:engine.tar --deployment-model FullyNetworkIsolated --category keyword",

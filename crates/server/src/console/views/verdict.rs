@@ -6,7 +6,7 @@ use model::{
 };
 use store::builds::HistoryLine;
 
-use super::words::count;
+use super::{log::plain, words::count};
 
 /// What the build amounts to, in one sentence.
 pub fn sentence(status: BuildStatus, report: Option<&Report>, history: &[HistoryLine]) -> String {
@@ -64,12 +64,26 @@ fn invalid(report: Option<&Report>, last: Option<&HistoryLine>) -> String {
         Some(report) if report.verdict == Verdict::NotTestable => {
             "The gate could not finish its work and the image is not to blame; the history below says what happened.".into()
         }
-        Some(report) if !report.errors.is_empty() => {
-            let n = report.errors.len() as u64;
-            format!("Not accepted: {} to mend before this image can pass.", count(n, "finding"))
-        }
+        Some(report) if !report.errors.is_empty() => match (report.errors.len() as u64, first_failure(report)) {
+            (1, Some(title)) => format!("Not accepted: {title}."),
+            (n, Some(title)) => format!("Not accepted: {} to mend, beginning with: {title}.", count(n, "finding")),
+            (n, None) => format!("Not accepted: {} to mend before this image can pass.", count(n, "finding")),
+        },
         _ => decided("Not accepted", last),
     }
+}
+
+/// Title of the first finding that blocks.
+fn first_failure(report: &Report) -> Option<String> {
+    let check = report.checks.iter().find(|check| check.status == CheckStatus::Failed)?;
+    let title = plain(&check.findings.first()?.title);
+    Some(title.trim_end_matches('.').to_owned())
+}
+
+/// What the gate could not check, each with the reason: nobody should take silence for a good word.
+pub fn not_checked(report: &Report) -> Vec<String> {
+    let checks = report.checks.iter().filter(|check| check.status == CheckStatus::Error);
+    checks.map(|check| format!("{} ({})", check.title, plain(check.reason.as_deref().unwrap_or("see its findings")))).collect()
 }
 
 /// What a person or the gate decided, with the reason they gave.
@@ -163,7 +177,17 @@ mod tests {
     #[test]
     fn numbers_and_reasons_are_told() {
         let mut report = report(Verdict::Invalid);
-        assert_eq!(sentence(BuildStatus::Invalid, Some(&report), &[]), "Not accepted: 1 finding to mend before this image can pass.");
+        assert_eq!(
+            sentence(BuildStatus::Invalid, Some(&report), &[]),
+            "Not accepted: Result of keyword-1 has no label in 214 of 214 entries."
+        );
+        report.errors.push("another".into());
+        assert!(
+            sentence(BuildStatus::Invalid, Some(&report), &[]).starts_with("Not accepted: 2 findings to mend, beginning with: Result of")
+        );
+        report.checks[2].findings.clear();
+        assert_eq!(sentence(BuildStatus::Invalid, Some(&report), &[]), "Not accepted: 2 findings to mend before this image can pass.");
+        assert_eq!(not_checked(&report), ["No known vulnerability blocks (no advisory database is loaded)"]);
         let lost = [line("system", Event::Lost, "The worker died three times.")];
         assert_eq!(sentence(BuildStatus::Invalid, None, &lost), "Not accepted: The worker died three times.");
         let note = HistoryLine {
