@@ -1,5 +1,7 @@
 //! The rules of the house that a machine can hold.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -31,7 +31,11 @@ fn judge(evidence: &Evidence) -> Judgement {
         ManifestEvidence::NoImage => {
             Judgement::Skipped("the part of the image where it would be could not be read; see checks image and layers".to_owned())
         }
-        ManifestEvidence::Unread(reason) => Judgement::CouldNotRun { reason: clip(reason, 300), finding: None },
+        ManifestEvidence::Unread(reason) => Judgement::CouldNotRun {
+            reason: "it could not be read".to_owned(),
+            // Where the whole image could not be read, check image tells.
+            finding: evidence.facts().map(|_| Box::new(unread(reason).into())),
+        },
     }
 }
 
@@ -55,6 +59,17 @@ fn unusable(fact: &str) -> Finding {
         format!("Put a regular JSON file of at most 1 MiB there: COPY manifest.json {MANIFEST_PATH}."),
     );
     finding.message(format!("invalid manifest: it {}", clip(fact, 200))).at(MANIFEST_PATH)
+}
+
+fn unread(reason: &str) -> Finding {
+    let finding = Finding::new(
+        "manifest.unread",
+        Severity::Error,
+        "The gate could not read the manifest",
+        "Nothing is said about the image: the fault is the gate's own.",
+        "Check again; if it happens again, tell whoever runs the gate what the evidence says.",
+    );
+    finding.message("The gate could not read the manifest").at("this gate").quote(clip(reason, 400))
 }
 
 /// The manifest names no engine, for a reason no rule has told.
@@ -95,7 +110,8 @@ pub(super) mod tests {
             ),
             Fixture::warn("an unknown key", webhook().manifest(json!({"vCPU": 4})), "manifest.unknown"),
             Fixture::skip("behind a broken layer", webhook().manifest_evidence(ManifestEvidence::NoImage), "see checks image and layers"),
-            Fixture::could_not("unreadable", webhook().manifest_evidence(ManifestEvidence::Unread("disk".into())), None),
+            Fixture::could_not("unreadable", webhook().manifest_evidence(ManifestEvidence::Unread("disk".into())), Some("manifest.unread")),
+            Fixture::could_not("in an unreadable image", webhook().unread(), None),
         ]
     }
 }

@@ -10,7 +10,7 @@ use super::{
     ran,
 };
 use crate::{
-    evidence::{Evidence, Refusal, RunEvidence},
+    evidence::{Evidence, ImageEvidence, ManifestEvidence, Refusal, RunEvidence},
     judge::{Check, Draft, Judgement, Needs},
     last_words::last_words,
     wording::{clip, count, list, size},
@@ -29,6 +29,12 @@ const NAMED: usize = 5;
 
 fn judge(evidence: &Evidence) -> Judgement {
     match &evidence.run {
+        RunEvidence::Refused(_) if is_unread(evidence) => {
+            return Judgement::CouldNotRun {
+                reason: "the image could not be read; see checks image and manifest".to_owned(),
+                finding: None,
+            };
+        }
         RunEvidence::Refused(refusal) => return refused(refusal),
         RunEvidence::Done(outcome) => {
             if let Outcome::NotTestable(why) = outcome.as_ref() {
@@ -55,6 +61,11 @@ fn judge(evidence: &Evidence) -> Judgement {
     drafts.extend(log_cut(run).map(Draft::from));
     drafts.extend(refused_calls(run).map(Draft::from));
     Judgement::Judged(drafts)
+}
+
+/// A part of the image could not be read by us, which another check tells.
+fn is_unread(evidence: &Evidence) -> bool {
+    matches!(evidence.image, ImageEvidence::Unread(_)) || matches!(evidence.manifest, ManifestEvidence::Unread(_))
 }
 
 fn refused(refusal: &Refusal) -> Judgement {

@@ -93,6 +93,16 @@ fn every_code_stands_on_the_page_of_its_check() {
 }
 
 #[test]
+fn what_could_not_be_done_is_told_by_one_check() {
+    for (check, fixture, _) in all().filter(|(_, fixture, _)| matches!(fixture.expected, Expected::Error(_))) {
+        let results = judge(&fixture.evidence.clone().evidence(), &Policy::default(), Stage::Complete);
+        let could_not = results.iter().filter(|result| result.status == CheckStatus::Error && result.id != "security");
+        let told = could_not.flat_map(|result| &result.findings).count();
+        assert!(told == 1 || check == "security", "{check}, {}: {results:#?}", fixture.name);
+    }
+}
+
+#[test]
 fn one_cause_is_told_by_one_check() {
     for (check, fixture, _) in all().filter(|(_, fixture, _)| matches!(fixture.expected, Expected::Failed(_))) {
         let results = judge(&fixture.evidence.clone().evidence(), &Policy::default(), Stage::Complete);

@@ -384,6 +384,7 @@ fn an_unclaimed_push_has_the_reason_that_counts() {
         (webhook().manifest(json!({"engineId": "YOUR-ENGINE-ID", "clusterSize": null})), "manifest.engineId.placeholder"),
         (webhook().manifest(json!({"engineId": null})), "manifest.engineId.missing"),
         (webhook().unread(), "image.unread"),
+        (webhook().manifest_evidence(ManifestEvidence::Unread("disk".into())), "manifest.unread"),
     ] {
         assert_eq!(claim(builder).unwrap_err(), code);
     }

@@ -39,6 +39,7 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
             "run.refused_calls",
         ),
         Fixture::could_not("no sandbox", webhook().refused(), Some("run.host")),
+        Fixture::could_not("an unreadable image", webhook().unread(), None),
         Fixture::could_not("queue", webhook().not_testable(NotTestable::Queue), Some("run.queue")),
         Fixture::could_not(
             "no sample",

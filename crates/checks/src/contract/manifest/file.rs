@@ -25,7 +25,7 @@ pub(super) fn not_json(file: &str, bytes: &[u8], problem: &Problem) -> Finding {
     let (fact, mend) = kind.split_once("; ").map_or((kind.as_str(), None), |(fact, mend)| (fact, Some(mend)));
     let fix = match (&problem.kind, mend) {
         (ProblemKind::Empty, _) => "Write the manifest of your engine into it: the console offers one ready to use.".to_owned(),
-        (_, Some(mend)) => format!("{}{}. Check the file with: python3 -m json.tool manifest.json.", &mend[..1].to_uppercase(), &mend[1..]),
+        (_, Some(mend)) => format!("{}. Check the file with: python3 -m json.tool manifest.json.", capital(mend)),
         (_, None) => "Mend that place. Check the file with: python3 -m json.tool manifest.json.".to_owned(),
     };
     let mut finding = Finding::new("manifest.json", Severity::Error, format!("Manifest is not JSON: it {fact}"), WHY, fix)
@@ -37,6 +37,11 @@ pub(super) fn not_json(file: &str, bytes: &[u8], problem: &Problem) -> Finding {
     }
     finding.position = Some(position);
     finding
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }
 
 /// It is JSON, but no object.

@@ -247,21 +247,19 @@ pub(super) static SERIES: List = List { least: 0, of: Shape::Object(&SERIES_ITEM
 /// Which page, paragraph and sentence: keys some contracts forbid.
 const PLACES: [&str; 3] = ["page", "paragraph", "sentence"];
 
-/// Looks at each entry of the root's `object` list.
+/// Looks at each entry of the root's `object` list that is an object. That they have the right shape, the general format sees to.
 pub(super) fn each_object(root: &Node<'_>, checker: &mut Checker, look: fn(&Node<'_>, &Path<'_>, &mut Checker)) {
     let path = super::ROOT.key("object");
     let Some(node) = root.value.get("object") else { return };
-    checker.check(&Shape::List(&OBJECTS), node, &path);
     for (index, item) in node.value.list().unwrap_or_default().iter().enumerate().filter(|(_, item)| item.value.object().is_some()) {
         look(item, &path.index(index), checker);
     }
 }
 
-/// Looks at each slice of the root's `series`.
+/// Looks at each slice of the root's `series` that is an object.
 pub(super) fn each_slice(root: &Node<'_>, checker: &mut Checker, look: impl Fn(&Node<'_>, &Path<'_>, &mut Checker)) {
     let path = super::ROOT.key("series");
     let Some(node) = root.value.get("series") else { return };
-    checker.check(&Shape::List(&SERIES), node, &path);
     for (index, item) in node.value.list().unwrap_or_default().iter().enumerate().filter(|(_, item)| item.value.object().is_some()) {
         look(item, &path.index(index), checker);
     }

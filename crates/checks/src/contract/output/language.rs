@@ -3,7 +3,6 @@
 use super::{Contract, ROOT, shape::Checker};
 use crate::contract::json::Node;
 
-/// That it is a text, the preamble sees to.
 pub(super) const CONTRACT: Contract = Contract { name: "language", check };
 
 fn check(root: &Node<'_>, checker: &mut Checker) {

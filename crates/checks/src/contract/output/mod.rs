@@ -31,6 +31,7 @@ pub use violation::Violation;
 pub struct Contract {
     /// Its name in `validationContracts`.
     pub name: &'static str,
+    /// What it asks beyond the general format, which is always checked as well.
     check: fn(&Node<'_>, &mut Checker),
 }
 
@@ -93,10 +94,10 @@ pub fn names_of<'n>(root: &'n Node<'_>) -> Option<Vec<&'n str>> {
 pub fn validate(root: &Node<'_>, contracts: &[&Contract]) -> Verdict {
     let mut checker = Checker::default();
     preamble::check(root, &mut checker);
+    aion::check(root, &mut checker);
     for contract in contracts {
         (contract.check)(root, &mut checker);
     }
-    aion::check(root, &mut checker);
     checker.verdict()
 }
 

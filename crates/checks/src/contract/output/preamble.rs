@@ -23,7 +23,6 @@ static PREAMBLE: Object = Object {
         ("taskId", Shape::Text),
         ("taskPayload", Shape::AnyObject),
         ("generatedDateUTC", Shape::Own(date)),
-        ("language", Shape::Text),
         ("validationContracts", Shape::List(&NAMES)),
     ],
     also: super::shape::nothing_else,

@@ -275,15 +275,14 @@ impl Checker {
     }
 }
 
-/// A text that is equal for equal values: keys sorted, numbers by value.
+/// A text that is equal for equal values: keys sorted, the last of duplicates, numbers by value.
 fn canonical(value: &Value<'_>) -> String {
     match value {
         Value::Number(_) => value.number().unwrap_or_default().to_string(),
-        Value::Object(_) => {
-            let plain = value.plain();
-            let keys: BTreeMap<&String, &Json> = plain.as_object().map(|map| map.iter().collect()).unwrap_or_default();
-            let inner = |key: &str| value.get(key).map(|node| canonical(&node.value)).unwrap_or_default();
-            format!("{{{}}}", keys.into_keys().map(|key| format!("{key:?}:{}", inner(key))).collect::<Vec<_>>().join(","))
+        Value::Object(members) => {
+            let sorted: BTreeMap<&str, &Node<'_>> = members.iter().map(|member| (member.key.as_ref(), &member.node)).collect();
+            let inner: Vec<String> = sorted.into_iter().map(|(key, node)| format!("{key:?}:{}", canonical(&node.value))).collect();
+            format!("{{{}}}", inner.join(","))
         }
         Value::List(items) => format!("[{}]", items.iter().map(|item| canonical(&item.value)).collect::<Vec<_>>().join(",")),
         Value::Text(text) => format!("{text:?}"),

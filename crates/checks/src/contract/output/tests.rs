@@ -212,6 +212,16 @@ fn many_violations_are_counted_not_kept() {
 }
 
 #[test]
+fn hostile_alternatives_are_compared_in_reasonable_time() {
+    let keys: Vec<String> = (0..200_000).map(|n| format!("\"k{n}\":{n}")).collect();
+    let word = format!("{{\"word\":\"a\",{}}}", keys.join(","));
+    let text = format!("{{\"series\":[{{\"startTimeMs\":0,\"stopTimeMs\":1,\"words\":[{word},{word}]}}]}}");
+    let parsed = read(text.as_bytes(), Caps::RESULT).unwrap();
+    let verdict = validate(&parsed.root, &[Contract::named("transcript").unwrap()]);
+    assert_eq!((verdict.violations.len(), verdict.more), (KEPT, 399_006));
+}
+
+#[test]
 fn a_result_without_any_data_is_told_apart() {
     let holds = |document: Json| {
         let text = document.to_string();
