@@ -23,7 +23,7 @@ fn judge(_: &Evidence) -> Judgement {
         Severity::Warning,
         "NOT SCANNED: no advisory database is loaded",
         "Without a database nobody knows whether this image has known vulnerabilities; an empty list means nothing.",
-        "Load one: plimsoll advisories update, or from files: plimsoll advisories build SOURCES -o FILE, then --advisories FILE.",
+        "This version brings no scanner yet: scan the image with one of your own before you deploy it, and keep its base image up to date.",
     );
     let finding = finding.message("Not scanned for vulnerabilities: no advisory database is loaded").at("the whole image");
     Judgement::CouldNotRun { reason: "no advisory database is loaded".to_owned(), finding: Some(Box::new(finding.into())) }
