@@ -114,7 +114,7 @@ async fn judge(args: &Args, policy: &Policy) -> anyhow::Result<Report> {
         version: None,
         upload_time: server::clock::now_ms(),
         user: String::new(),
-        image: opened.reference,
+        image: args.image.to_string(),
     };
     Ok(checks::report(&meta, &evidence, results, policy))
 }

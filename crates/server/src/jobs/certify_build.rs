@@ -31,8 +31,7 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
         return drop_job(&app, &job, &worker, build.status).await;
     }
     let log = log_of(&app, id)?;
-    let begun = Instant::now();
-    let note = |text: String| log(LogLine { at_ms: begun.elapsed().as_millis() as u64, stream: Stream::Gate, text });
+    let note = |text: String| log(LogLine { at_ms: 0, stream: Stream::Gate, text });
     let repository: RepoName = build.repository.parse().map_err(|_| missing())?;
     let looked = gate::look(&app, &repository, &build.digest).await.map_err(|error| anyhow::anyhow!("{}", chain(&*error)))?;
     if job.attempts > 1 {
@@ -50,11 +49,13 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
     record_verdict(&app, &build, &report, &job, &worker).await
 }
 
-/// Each line goes to the build's log at once and wakes whoever watches.
+/// Each line goes to the build's log at once and wakes whoever watches. Its time counts from here, whoever wrote it: engine, harness and
+/// this job have clocks that began at different moments.
 fn log_of(app: &Arc<App>, build: BuildId) -> Result<sandbox::LogSink, JobError> {
     let file = Mutex::new(app.logs.append_to(build)?);
-    let app = app.clone();
-    Ok(Arc::new(move |line: LogLine| {
+    let (app, begun) = (app.clone(), Instant::now());
+    Ok(Arc::new(move |mut line: LogLine| {
+        line.at_ms = begun.elapsed().as_millis() as u64;
         let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(error) = file.append(&line) {
             tracing::warn!(%build, error = chain(&error), "a log line was lost");
