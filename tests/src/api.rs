@@ -58,9 +58,23 @@ impl Api {
         answer["data"].take()
     }
 
-    /// Registers an engine that may reach nothing; returns its id.
+    /// The id of a category, by its name.
+    ///
+    /// # Panics
+    /// When there is not exactly one of that name.
+    #[track_caller]
+    fn category(&self, name: &str) -> String {
+        let query = "query($name: String) { engineCategories(name: $name) { count records { id name categoryType } } }";
+        let data = self.ask(query, json!({ "name": name }));
+        let found = &data["engineCategories"];
+        assert_eq!(found["count"], 1, "{found:#}");
+        found["records"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Registers an engine that may reach nothing, in the category of that name; returns its id.
     #[track_caller]
     pub fn create_engine(&self, name: &str, category: &str) -> String {
+        let category = self.category(category);
         let input = json!({ "name": name, "categoryId": category, "deploymentModel": "FullyNetworkIsolated" });
         let query = "mutation($input: CreateEngine!) { createEngine(input: $input) { id name state } }";
         let data = self.ask(query, json!({ "input": input }));

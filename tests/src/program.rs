@@ -6,10 +6,12 @@ use std::{
 };
 
 /// Programs the tests use, with the Debian package each is in.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 15] = [
+    ("bash", "bash"),
     ("buildah", "buildah"),
     ("chromedriver", "chromium-driver"),
     ("chromium", "chromium"),
+    ("curl", "curl"),
     ("docker", "docker.io"),
     ("dockerd", "docker.io"),
     ("mmdebstrap", "mmdebstrap"),

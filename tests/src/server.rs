@@ -6,7 +6,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{PATIENCE, api::Api, plimsoll, program::Ran, wait_for};
+use crate::{api::Api, plimsoll, program::Ran, wait, wait_for};
 
 /// The account of the first start.
 pub const EMAIL: &str = "ann@example.org";
@@ -34,6 +34,8 @@ pub struct Server {
     process: Option<Child>,
     address: String,
     starts: usize,
+    said: Arc<Mutex<String>>,
+    is_named: bool,
 }
 
 /// The program with the environment of a test, and nothing of ours around it.
@@ -54,7 +56,17 @@ pub fn command(home: &Path) -> Command {
 impl Server {
     /// Starts a server on a new folder.
     pub fn start() -> Self {
-        let mut server = Self { folder: tempfile::tempdir().unwrap(), process: None, address: "127.0.0.1:0".into(), starts: 0 };
+        Self::new(true)
+    }
+
+    /// Starts a server on a new folder that has to choose the first account itself.
+    pub fn start_unnamed() -> Self {
+        Self::new(false)
+    }
+
+    fn new(is_named: bool) -> Self {
+        let (folder, address) = (tempfile::tempdir().unwrap(), "127.0.0.1:0".to_owned());
+        let mut server = Self { folder, process: None, address, starts: 0, said: Arc::default(), is_named };
         server.again();
         server
     }
@@ -69,25 +81,36 @@ impl Server {
         self.starts += 1;
         let log = File::create(self.folder().join(format!("server-{}.log", self.starts))).unwrap();
         let mut command = command(self.folder());
+        if !self.is_named {
+            for name in ["PLIMSOLL_ORG_ID", "PLIMSOLL_ADMIN_EMAIL", "PLIMSOLL_ADMIN_PASSWORD"] {
+                command.env_remove(name);
+            }
+        }
         command.arg("serve").arg("--data").arg(self.data()).args(["--listen", &self.address]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         self.process = Some(child);
-        let (sender, receiver) = mpsc::channel();
+        let said = Arc::new(Mutex::new(String::new()));
+        self.said = said.clone();
         // The pipe is read to its end: a server that cannot write would stop.
-        thread::spawn(move || out.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        let until = Instant::now() + PATIENCE;
-        let address = loop {
-            match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    if let Some(url) = line.strip_prefix("Plimsoll is at http://") {
-                        break url.to_owned();
-                    }
-                }
-                Err(error) => panic!("the server did not start ({error})\n{}", self.log()),
+        thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                said.lock().unwrap().push_str(&(line + "\n"));
             }
-        };
-        self.address = address;
+        });
+        let started = wait(|| {
+            let ended = self.process.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some()));
+            self.said("Plimsoll is at http://").map(Ok).or(ended.then_some(Err(())))
+        });
+        self.address = started.and_then(Result::ok).unwrap_or_else(|| panic!("the server did not start\n{}", self.log()));
+    }
+
+    /// The rest of the line it wrote to its standard output, since its latest start, that begins like this.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn said(&self, begin: &str) -> Option<String> {
+        self.said.lock().unwrap().lines().find_map(|line| line.strip_prefix(begin)).map(str::to_owned)
     }
 
     /// A folder for whatever the test keeps; the server's data is in it.
@@ -144,12 +167,11 @@ impl Server {
         assert!(status.is_some_and(|status| status.success()), "the server ended with {status:?}: {}", self.log());
     }
 
-    /// Tries to start a second server on the same folder, and returns what came of it.
+    /// Tries to start a second server on this folder, and returns what came of it.
     #[track_caller]
-    pub fn rival(&self) -> Ran {
+    pub fn rival(&self, folder: &Path, address: &str) -> Ran {
         let mut command = command(self.folder());
-        command.arg("serve").arg("--data").arg(self.data()).args(["--listen", "127.0.0.1:0"]);
-        crate::program::run(&mut command)
+        crate::program::run(command.arg("serve").arg("--data").arg(folder).args(["--listen", address]))
     }
 
     /// The server must answer, and must not have met a fault of its own.
@@ -163,17 +185,6 @@ impl Server {
         let log = self.log();
         let faults: Vec<&str> = log.lines().filter(|line| line.contains("ERROR") || line.contains("panic")).collect();
         assert!(faults.is_empty(), "the server logged faults of its own:\n{}", faults.join("\n"));
-    }
-
-    /// The size of the server's memory that is in use, bytes.
-    ///
-    /// # Panics
-    /// When it is not running.
-    pub fn memory(&self) -> u64 {
-        let pid = self.process.as_ref().unwrap().id();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 }
 

@@ -131,6 +131,18 @@ fn exit_codes_tell_a_bad_image_from_a_bad_command() {
 }
 
 #[test]
+fn serve_says_what_is_wrong_with_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = |name: &str, value: &str, more: &[&str]| run(command(folder.path()).env(name, value).arg("serve").args(more));
+    serve("PLIMSOLL_ADMIN_PASSWORD", "short", &["--listen", "127.0.0.1:0"]).exited(3).says(&["PLIMSOLL_ADMIN_PASSWORD", "at least 8"]);
+    serve("PLIMSOLL_ORG_ID", "none", &["--listen", "127.0.0.1:0"]).exited(3).says(&["PLIMSOLL_ORG_ID", "positive number"]);
+    serve("PLIMSOLL_GATE__WORKER", "3", &[]).exited(3).says(&["worker", "docs/configuration.md"]);
+    serve("PLIMSOLL_LISTEN", "8080", &[]).exited(3).says(&["listen: ", "socket address"]);
+    serve("PLIMSOLL_LOG", "info", &["--config", "none.toml"]).exited(3).says(&["none.toml", "--config"]);
+    serve("PLIMSOLL_DATA", "/proc/none", &["--listen", "127.0.0.1:0"]).exited(3).says(&["/proc/none", "--data"]);
+}
+
+#[test]
 fn doctor_finds_this_host_good() {
     let folder = tempfile::tempdir().unwrap();
     let ran = typed(folder.path(), &["doctor"]).exited(0).says(&["Engines can be run here."]);
@@ -200,4 +212,6 @@ fn an_ordinary_user_gets_the_static_part_and_the_mend() {
     as_nobody(folder.path(), &["check", &good]).exited(3).says(&["mend", "root"]);
     let bad = archive(folder.path(), &Keyword::new(ENGINE).with_field("clusterSize", "gigantic"));
     as_nobody(folder.path(), &["check", &bad]).exited(1).says(&["clusterSize", "gigantic", "mend"]);
+    let demo = as_nobody(folder.path(), &["demo", "--exit"]).failed();
+    demo.says(&["Engines cannot be run on this host", "mend: start plimsoll as root", "passed   manifest", "Verdict: not testable"]);
 }

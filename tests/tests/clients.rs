@@ -181,6 +181,24 @@ fn an_index_with_an_attestation_is_one_build() {
 }
 
 #[test]
+fn pushes_at_the_same_time_are_one_build() {
+    let server = Server::start();
+    let api = server.api();
+    let engine = api.create_engine("Keywords", "keyword");
+    let image = Keyword::new(&engine).pack().build().unwrap();
+    let tags: Vec<String> = (0..8).map(|n| format!("v{n}")).collect();
+    std::thread::scope(|scope| {
+        for tag in &tags {
+            scope.spawn(|| Registry::of(&server).push(&image, "1/words", tag));
+        }
+    });
+    let first = api.verdict(&engine).is("available").text("name").rsplit_once(':').unwrap().1.to_owned();
+    let others: Vec<&str> = tags.iter().map(String::as_str).filter(|tag| *tag != first).collect();
+    one_build_pushed_again(&api, &engine, &others);
+    server.is_well();
+}
+
+#[test]
 fn names_and_tags_outside_the_grammar_are_refused_with_the_rule() {
     let server = Server::start();
     let registry = Registry::of(&server);

@@ -28,7 +28,10 @@ fn killed_during_certification() {
     assert_eq!(build.0["report"]["verdict"], "running", "the static part is there at once: {}", build.shown());
     let log = server.data().join("logs").join(format!("{}.jsonl", build.id()));
     wait_for_text(&log, "loading the model");
+    assert!(!leftover::of(&leftover::run_of(build.id())).is_empty(), "a run cannot be seen on this machine");
     server.kill();
+    let left = wait(&build);
+    assert!(left.is_empty(), "the engine goes on without its server: {left:?}");
 
     server.again();
     let api = server.api();
@@ -154,9 +157,10 @@ fn killed_right_after_the_push_was_acknowledged() {
 }
 
 #[test]
-fn a_second_server_on_the_same_folder_is_refused() {
+fn a_second_server_on_the_same_folder_or_address_is_refused() {
     let server = Server::start();
     let folder = server.data();
-    server.rival().exited(3).says(&["another server is using", folder.to_str().unwrap(), "--data"]);
+    server.rival(&folder, "127.0.0.1:0").exited(3).says(&["another server is using", folder.to_str().unwrap(), "--data"]);
+    server.rival(&server.folder().join("other"), server.address()).exited(3).says(&[server.address(), "cannot be listened on", "--listen"]);
     server.is_well();
 }

@@ -10,6 +10,7 @@ use e2e::{
     container::Containers,
     docker::Docker,
     engine::Keyword,
+    leftover,
     program::run,
     python::{self, BASE, Example},
     registry::Registry,
@@ -52,6 +53,7 @@ fn a_good_engine_is_available_with_a_full_report() {
     for words in ["certifying build 1 of Keywords", "listening on port 8080", "verdict: available"] {
         assert!(log.contains(words), "{words:?} is not in the log:\n{log}");
     }
+    assert_eq!(leftover::of(&leftover::run_of(build.id())), Vec::<String>::new());
     server.is_well();
 }
 
@@ -137,6 +139,22 @@ impl Bench for Docker {
     }
 }
 
+/// Fetches a build's image as its page in the console says and checks it here: whatever way it travels, the findings are the same.
+#[track_caller]
+fn same_on_a_laptop(server: &Server, build: &Build, category: &str, code: i32) {
+    let report = &build.0["report"];
+    let (digest, archive) = (report["imageDigest"].as_str().unwrap(), server.folder().join("engine.tar"));
+    let from = format!("docker://{}@{digest}", build.text("dockerImage").rsplit_once(':').unwrap().0);
+    let (to, login) = (format!("oci-archive:{}", archive.display()), format!("--src-creds={EMAIL}:{PASSWORD}"));
+    Containers::new().skopeo(&["copy", "--src-tls-verify=false", &login, &from, &to]).succeeded();
+    let mut check = command(server.folder());
+    check.args(["check", &to, "--deployment-model", "FullyNetworkIsolated", "--category", category, "--format", "json"]);
+    let ran = run(&mut check).exited(code);
+    let here: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}\n{}", ran.shown()));
+    assert_eq!(here["findingsHash"], report["findingsHash"], "here {:#}\nthere {:#}", here["checks"], report["checks"]);
+    std::fs::remove_file(archive).unwrap();
+}
+
 /// The line of the Python engine that is broken, and how.
 const IMPORT: (&str, &str) = ("\nimport wave\n", "\nimport wavve\n");
 
@@ -150,12 +168,13 @@ fn good_and_broken(server: &Server, api: &Api, bench: &dyn Bench) {
     let size = build.0["report"]["inspect"][0]["Size"].as_u64().unwrap();
     assert!(size > 200 << 20, "the image has only {size} bytes");
     assert_eq!(build.0["report"]["inspect"][0]["Config"]["Entrypoint"], json!(["python3", "/app/engine.py"]));
+    same_on_a_laptop(server, &build, "transcription", 0);
 
     let broken = api.create_engine("Broken voices", "transcription");
     push(&Example::new("python", &broken).with_line(IMPORT.0, IMPORT.1), "broken");
     let build = api.verdict(&broken).is("invalid");
     let build = build.blamed_for(&["Error running container: exit code 1", "ModuleNotFoundError: No module named 'wavve'"]);
-    assert_eq!(build.0["report"]["success"], false);
+    same_on_a_laptop(server, &build, "transcription", 1);
 }
 
 #[test]

@@ -76,9 +76,9 @@ pub enum ConfigError {
     /// The named file is not there.
     #[error("the configuration file {0} is not there; check the path given to --config")]
     Missing(PathBuf),
-    /// A key or a value is wrong; the message names it and where it came from.
+    /// Keys or values are wrong; each line names one and where it came from.
     #[error("the configuration is wrong: {0}; see the list of keys in docs/configuration.md")]
-    Wrong(#[from] Box<figment::Error>),
+    Wrong(String),
 }
 
 /// What the command line says, stronger than file and environment.
@@ -109,13 +109,23 @@ impl Config {
             figment = figment.merge(Toml::file_exact(path));
         }
         let environment = Env::prefixed("PLIMSOLL_").ignore(&NOT_CONFIGURATION).split("__");
-        figment.merge(environment).merge(Serialized::defaults(overrides)).extract().map_err(|error| Box::new(error).into())
+        figment.merge(environment).merge(Serialized::defaults(overrides)).extract().map_err(|error| ConfigError::Wrong(in_words(error)))
     }
 
     /// The address people and clients see, without a slash at the end.
     pub fn public_url(&self, bound: SocketAddr) -> String {
         if self.public_url.is_empty() { format!("http://{bound}") } else { self.public_url.trim_end_matches('/').to_owned() }
     }
+}
+
+/// Key, fault and origin of each mistake; the library alone spells keys of the environment in capitals and without their section.
+fn in_words(error: figment::Error) -> String {
+    let one = |error: figment::Error| {
+        let origin = error.metadata.as_ref().map_or_else(String::new, |metadata| format!(" (from {})", metadata.name));
+        let key = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path.join(".")) };
+        format!("{key}{}{origin}", error.kind)
+    };
+    error.into_iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -67,7 +67,11 @@ impl Looked {
     /// # Errors
     /// Why it says none.
     pub fn engine_id(&self) -> Result<EngineId, Unclaimed> {
-        self.fixed.claimed_engine().map_err(|finding| Unclaimed { code: finding.code, reason: finding.message, fix: finding.fix })
+        self.fixed.claimed_engine().map_err(|finding| {
+            let place = finding.place.filter(|place| !finding.message.contains(place.as_str()));
+            let reason = place.map_or_else(|| finding.message.clone(), |place| format!("{} ({place})", finding.message));
+            Unclaimed { code: finding.code, reason, fix: finding.fix }
+        })
     }
 
     /// The manifest as it stands in the image; `null` if it is no JSON.

@@ -9,6 +9,7 @@ use model::{
     build::{BuildStatus, MAX_ATTEMPTS},
     id::BuildId,
     name::RepoName,
+    report::Verdict,
     run::{LogLine, Stream},
 };
 use store::{builds, engines, jobs::Job};
@@ -45,8 +46,17 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
     note(format!("certifying build {} of {}", build.version, engine.name));
     let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);
     let report = gate::certify(&app, &build, &engine, looked, run_id, log.clone()).await;
-    note(format!("verdict: {}", if report.success { "available" } else { "invalid" }));
+    note(format!("verdict: {}", word(report.verdict)));
     record_verdict(&app, &build, &report, &job, &worker).await
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Running => "running",
+        Verdict::Available => "available",
+        Verdict::Invalid => "invalid",
+        Verdict::NotTestable => "not testable",
+    }
 }
 
 /// Each line goes to the build's log at once and wakes whoever watches. Its time counts from here, whoever wrote it: engine, harness and
