@@ -47,7 +47,8 @@ pub fn wait<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
 /// When there is nothing within [`PATIENCE`]; `what` says what was awaited.
 #[track_caller]
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    wait(look).unwrap_or_else(|| panic!("there was no {what} within {} s", PATIENCE.as_secs()))
+    let Some(seen) = wait(look) else { panic!("there was no {what} within {} s", PATIENCE.as_secs()) };
+    seen
 }
 
 /// The root of the sources.

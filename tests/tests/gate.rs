@@ -17,6 +17,10 @@ use e2e::{
     server::{EMAIL, PASSWORD, Server, command},
     web,
 };
+use image::{
+    Compression,
+    pack::{File, Pack},
+};
 use serde_json::{Value, json};
 
 /// Pushes an engine, and judges the same image here; both must say the same.
@@ -81,6 +85,36 @@ fn has_every_field(report: &Value, build: &Build, engine: &str) {
     assert!(security.to_string().contains("no advisory database is loaded"), "{security:#}");
     assert_eq!(security["status"], "error");
     assert!(report["stats"]["requests"].as_array().is_some_and(|requests| requests.len() >= 2), "{:#}", report["stats"]);
+}
+
+#[test]
+fn unusual_images_that_are_right_are_available() {
+    let server = Server::start();
+    let api = server.api();
+    for (name, make) in [
+        ("zstd", (|keyword: &Keyword| keyword.pack().compression(Compression::Zstd)) as fn(&Keyword) -> Pack),
+        ("plain", |keyword| keyword.pack().compression(Compression::None)),
+        ("command", |keyword| keyword.pack().entrypoint(Vec::<&str>::new()).cmd(["/keyword"])),
+        ("by-number", |keyword| keyword.pack().user("12345").working_dir("/work/here")),
+        ("linked", |keyword| {
+            let target = File::new("app/about.json", 0o644, keyword.manifest());
+            keyword.pack_with(File::symlink("var/manifest.json", "../app/about.json")).layer(vec![target])
+        }),
+        ("replaced", |keyword| {
+            let old = File::new("var/manifest.json", 0o644, "this is no JSON");
+            keyword.pack_with(old).layer(vec![File::whiteout("var/manifest.json")]).layer(vec![File::new(
+                "var/manifest.json",
+                0o644,
+                keyword.manifest(),
+            )])
+        }),
+        ("layered", |keyword| (0..40).fold(keyword.pack(), |pack, n| pack.layer(vec![File::new("data/count", 0o644, format!("{n}"))]))),
+    ] {
+        let engine = api.create_engine(name, "keyword");
+        Registry::of(&server).push(&make(&Keyword::new(&engine)).build().unwrap(), &format!("1/{name}"), "v1");
+        api.verdict(&engine).is("available");
+    }
+    server.is_well();
 }
 
 #[test]
