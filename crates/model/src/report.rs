@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     digest::Digest,
-    finding::Finding,
+    finding::{Finding, Severity},
     id::{BuildId, EngineId},
 };
 
@@ -162,4 +162,11 @@ pub struct Report {
     pub timed_out: bool,
     /// [`crate::finding::canonical_hash`] over all findings.
     pub findings_hash: Digest,
+}
+
+impl Report {
+    /// How many findings have this severity. One finding may have several sentences in `errors` or `warnings`.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.severity == severity).count()
+    }
 }

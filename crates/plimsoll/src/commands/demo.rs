@@ -8,7 +8,7 @@ use model::{
     capability::Capability,
     engine::DeploymentModel,
     id::{EngineId, OrganizationId},
-    report::Report,
+    report::{Report, Verdict},
 };
 use oci_client::{Reference, secrets::RegistryAuth};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,7 +35,7 @@ pub struct Args {
     /// Address to listen on [default: 127.0.0.1:8080, or a free port if that is taken]
     #[arg(long)]
     listen: Option<std::net::SocketAddr>,
-    /// End after the verdict instead of leaving the server running; exit code 1 unless the build is available
+    /// End after the verdict instead of leaving the server running; exit code 0 if the build is available, 1 if not, 3 if engines cannot be run here
     #[arg(long)]
     exit: bool,
 }
@@ -74,13 +74,17 @@ async fn demo(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     show(&server.app, &build, &report, &password);
-    let good = build.status == BuildStatus::Available;
+    let code = match report.verdict {
+        Verdict::Available => ExitCode::SUCCESS,
+        Verdict::NotTestable => ExitCode::from(super::COULD_NOT_RUN),
+        Verdict::Invalid | Verdict::Running => ExitCode::FAILURE,
+    };
     if !args.exit {
         tell("The server is running; end it with Ctrl-C.");
         super::serve::interrupted().await;
     }
     server.stop().await;
-    Ok(if good || !args.exit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if args.exit { code } else { ExitCode::SUCCESS })
 }
 
 /// The wished address if it is free, else another port of it.
@@ -151,7 +155,7 @@ fn show(app: &App, build: &Build, report: &Report, password: &SecretString) {
     say("");
     say(checks::output::text::render(report).trim_end());
     say("");
-    say(format_args!("Verdict: {}", build.status));
+    say(format_args!("Status:  {}", build.status));
     say(format_args!("Console: {}/builds/{}", app.public_url, build.id));
     say(format_args!("Login:   {EMAIL}  password {}", password.expose_secret()));
 }

@@ -2,6 +2,7 @@
 
 use model::{
     build::{BuildStatus, Circumstances, Event},
+    finding::Severity,
     report::{Report, Verdict},
 };
 use store::{
@@ -36,10 +37,10 @@ pub async fn record_verdict(app: &App, build: &Build, report: &Report, job: &Job
 }
 
 fn reason(report: &Report) -> String {
-    match report.errors.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    match (report.errors.first(), report.count(Severity::Error)) {
+        (None, _) => String::new(),
+        (Some(first), 0 | 1) => first.clone(),
+        (Some(first), findings) => format!("{first} (and {} more)", findings - 1),
     }
 }
 

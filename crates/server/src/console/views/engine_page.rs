@@ -1,8 +1,8 @@
 //! The page of one engine: what it is, how to push to it, what was pushed.
 
 use askama::Template;
-use model::{build::BuildStatus, capability::Capability, engine::EngineState, name::RepoName};
-use serde::{Deserialize, de::IgnoredAny};
+use model::{build::BuildStatus, capability::Capability, engine::EngineState, finding::Severity, name::RepoName};
+use serde::Deserialize;
 use store::{builds::Build, engines::Engine};
 
 use super::{
@@ -16,8 +16,23 @@ use super::{
 /// How many findings of each kind a report tells of, read without building the rest of it.
 #[derive(Debug, Default, Deserialize)]
 pub struct Tally {
-    errors: Vec<IgnoredAny>,
-    warnings: Vec<IgnoredAny>,
+    checks: Vec<TalliedCheck>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TalliedCheck {
+    findings: Vec<TalliedFinding>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TalliedFinding {
+    severity: Severity,
+}
+
+impl Tally {
+    fn of(&self, severity: Severity) -> u64 {
+        self.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.severity == severity).count() as u64
+    }
 }
 
 /// A build and the tally of its report, if it has one.
@@ -114,7 +129,7 @@ impl EnginePage {
 
 fn row(reported: ReportedBuild, now: i64) -> Row {
     let ReportedBuild { build, tally } = reported;
-    let findings = tally.map_or_else(String::new, |tally| match (tally.errors.len() as u64, tally.warnings.len() as u64) {
+    let findings = tally.map_or_else(String::new, |tally| match (tally.of(Severity::Error), tally.of(Severity::Warning)) {
         (0, 0) => "none".to_owned(),
         (errors, 0) => words::count(errors, "error"),
         (0, warnings) => words::count(warnings, "warning"),
@@ -206,7 +221,7 @@ mod tests {
 
     #[test]
     fn builds_show_their_findings() {
-        let tally = serde_json::from_str(r#"{"errors": ["a"], "warnings": ["b", "c"], "checks": [{"findings": []}]}"#).unwrap();
+        let tally = serde_json::from_str(r#"{"errors": ["a", "said again"], "checks": [{"findings": [{"severity": "error"}, {"severity": "warning"}]}, {"findings": [{"severity": "warning"}]}]}"#).unwrap();
         let one = ReportedBuild { build: tests::build(BuildStatus::Invalid), tally: Some(tally) };
         let two = ReportedBuild { build: tests::build(BuildStatus::Available), tally: Some(Tally::default()) };
         let html = page(tests::engine(), vec![one, two]);

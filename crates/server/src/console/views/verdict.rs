@@ -2,6 +2,7 @@
 
 use model::{
     build::{BuildStatus, Event},
+    finding::Severity,
     report::{CheckStatus, Report, Verdict},
 };
 use store::builds::HistoryLine;
@@ -64,7 +65,7 @@ fn invalid(report: Option<&Report>, last: Option<&HistoryLine>) -> String {
         Some(report) if report.verdict == Verdict::NotTestable => {
             "The gate could not finish its work and the image is not to blame; the history below says what happened.".into()
         }
-        Some(report) if !report.errors.is_empty() => match (report.errors.len() as u64, first_failure(report)) {
+        Some(report) if !report.errors.is_empty() => match (report.count(Severity::Error).max(1) as u64, first_failure(report)) {
             (1, Some(title)) => format!("Not accepted: {title}."),
             (n, Some(title)) => format!("Not accepted: {} to mend, beginning with: {title}.", count(n, "finding")),
             (n, None) => format!("Not accepted: {} to mend before this image can pass.", count(n, "finding")),
@@ -181,12 +182,15 @@ mod tests {
             sentence(BuildStatus::Invalid, Some(&report), &[]),
             "Not accepted: Result of keyword-1 has no label in 214 of 214 entries."
         );
-        report.errors.push("another".into());
+        report.errors.push("another sentence of the same finding".into());
+        assert!(sentence(BuildStatus::Invalid, Some(&report), &[]).starts_with("Not accepted: Result of"));
+        let finding = report.checks[2].findings[0].clone();
+        report.checks[2].findings.push(finding);
         assert!(
             sentence(BuildStatus::Invalid, Some(&report), &[]).starts_with("Not accepted: 2 findings to mend, beginning with: Result of")
         );
         report.checks[2].findings.clear();
-        assert_eq!(sentence(BuildStatus::Invalid, Some(&report), &[]), "Not accepted: 2 findings to mend before this image can pass.");
+        assert_eq!(sentence(BuildStatus::Invalid, Some(&report), &[]), "Not accepted: 1 finding to mend before this image can pass.");
         assert_eq!(not_checked(&report), ["No known vulnerability blocks (no advisory database is loaded)"]);
         let lost = [line("system", Event::Lost, "The worker died three times.")];
         assert_eq!(sentence(BuildStatus::Invalid, None, &lost), "Not accepted: The worker died three times.");
