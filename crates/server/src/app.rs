@@ -1,6 +1,6 @@
 //! What every handler, op and job shares.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use checks::Policy;
 use image::LayerCache;
@@ -19,8 +19,6 @@ use crate::{
 pub struct App {
     /// Settings.
     pub config: Config,
-    /// The address that was bound.
-    pub bound: SocketAddr,
     /// The address people and clients use, without a slash at the end.
     pub public_url: String,
     /// The database.

@@ -137,7 +137,6 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>
     let layers = LayerCache::new(data.join("layers"));
     layers.sweep()?;
     Ok(App {
-        bound,
         public_url: config.public_url(bound),
         db,
         blobs: Blobs::open(data)?,
