@@ -104,6 +104,7 @@ async fn store(
         manifests: &document.manifests,
         account,
         now: inner.now(),
+        quota: inner.options.limits.organization_bytes,
     };
     match manifests::put(&inner.db, &new).await? {
         Put::Missing { blobs, manifests } => Err(Refusal::manifest_needs(&blobs, &manifests)),

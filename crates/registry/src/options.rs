@@ -56,6 +56,8 @@ pub struct Limits {
     pub manifest_time: Duration,
     /// Largest blob, bytes.
     pub blob_bytes: u64,
+    /// Most bytes an organization may keep that has no quota of its own; 0: no limit.
+    pub organization_bytes: u64,
     /// Longest silence while a body arrives.
     pub body_idle: Duration,
     /// How long a request waits for another one that is writing to the same upload.
@@ -76,6 +78,7 @@ impl Default for Limits {
             manifest_bytes: 4 << 20,
             manifest_time: Duration::from_secs(60),
             blob_bytes: 64 << 30,
+            organization_bytes: 0,
             body_idle: Duration::from_secs(60),
             session_wait: Duration::from_secs(1),
             session_idle: Duration::from_secs(5 * 60),

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use model::{digest::Digest, name::NameError};
+use model::{digest::Digest, id::OrganizationId, name::NameError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -142,6 +142,16 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, entries, headers: Vec::new() }
     }
 
+    /// No room in what the organization may keep. DENIED is a code that no client tries again.
+    pub(crate) fn over_quota(organization: OrganizationId, used: u64, quota: u64, needs: u64) -> Self {
+        let message = format!(
+            "organization {organization} keeps {used} of the {quota} bytes of its quota, and this push needs {needs} more; delete images it no \
+             longer needs (garbage collection then frees their space), or ask the operator for a larger quota"
+        );
+        let detail = json!({ "organization": organization.0, "used": used, "quota": quota, "needs": needs });
+        Self::new(StatusCode::FORBIDDEN, Code::Denied, message, detail)
+    }
+
     pub(crate) fn method(allowed: &str) -> Self {
         let message = format!("this address takes only {allowed}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message, Value::Null).header(header::ALLOW, allowed)
@@ -174,12 +184,15 @@ pub(crate) fn shortened(text: &str) -> String {
 
 impl From<store::Error> for Refusal {
     fn from(error: store::Error) -> Self {
+        if let store::Error::OverQuota { organization, used, quota, needs } = error {
+            return Self::over_quota(organization, used, quota, needs);
+        }
         let (status, message) = match error.kind() {
             store::ErrorKind::DiskFull => {
                 (StatusCode::INSUFFICIENT_STORAGE, "the registry's disk is full; tell its operator, and try again when there is room")
             }
             store::ErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "the registry is busy; try again in a moment"),
-            store::ErrorKind::Other => return Self::internal(&error),
+            store::ErrorKind::OverQuota | store::ErrorKind::Other => return Self::internal(&error),
         };
         tracing::warn!(error = %chain(&error), "the registry turned a request away");
         Self::new(status, Code::Unknown, message, Value::Null).header(header::RETRY_AFTER, "5")

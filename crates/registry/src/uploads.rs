@@ -107,7 +107,7 @@ async fn mount(inner: &Inner, asking: &Asking<'_>, access: &Access, to: &RepoNam
     if access.may(&from, Action::Pull).is_err() {
         return Ok(None);
     }
-    let mounted = repositories::mount_blob(&inner.db, &from, to, &digest, inner.now()).await?;
+    let mounted = repositories::mount_blob(&inner.db, &from, to, &digest, inner.now(), inner.options.limits.organization_bytes).await?;
     Ok(mounted.then(|| created(to, &digest)))
 }
 
@@ -394,7 +394,7 @@ async fn finish(inner: &Inner, repository: &RepoName, mut live: Live, digest: &D
     if found != *digest {
         return Err(Unfinished::Mismatch(Refusal::digest_mismatch(digest, &found)));
     }
-    repositories::add_blob(&inner.db, repository, digest, size, inner.now()).await?;
+    repositories::add_blob(&inner.db, repository, digest, size, inner.now(), inner.options.limits.organization_bytes).await?;
     Ok(created(repository, digest))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use model::digest::Digest;
+use model::{digest::Digest, id::OrganizationId};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,18 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// There is no room for it in what the organization may keep.
+    #[error("organization {organization} keeps {used} of {quota} bytes, and this needs {needs} more")]
+    OverQuota {
+        /// Whose quota.
+        organization: OrganizationId,
+        /// Bytes it keeps.
+        used: u64,
+        /// Bytes it may keep.
+        quota: u64,
+        /// Bytes that were to come.
+        needs: u64,
+    },
     /// A value in the database breaks the rule of its type.
     #[error("table {table} holds {value:?}, which is no {expected}")]
     Row {
@@ -66,6 +78,8 @@ pub enum ErrorKind {
     DiskFull,
     /// Too much at once; trying again later may help.
     Busy,
+    /// The organization keeps as much as it may.
+    OverQuota,
     /// Everything else.
     Other,
 }
@@ -86,6 +100,7 @@ impl Error {
         match self {
             Self::File { source, .. } => io_kind(source),
             Self::Database(source) | Self::Open { source, .. } => database_kind(source),
+            Self::OverQuota { .. } => ErrorKind::OverQuota,
             Self::Migrate { .. } | Self::BlobLost { .. } | Self::Row { .. } => ErrorKind::Other,
         }
     }

@@ -15,6 +15,7 @@ pub mod pushes;
 pub mod repositories;
 pub mod unclaimed_pushes;
 pub mod uploads;
+pub mod usage;
 
 pub use db::Db;
 pub use error::{Error, ErrorKind};

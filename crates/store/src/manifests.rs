@@ -6,7 +6,7 @@ use model::{
 };
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use crate::{Db, error::Error, pushes, repositories};
+use crate::{Db, error::Error, pushes, repositories, usage};
 
 /// Variables per statement; SQLite allows 32,766, PostgreSQL 65,535.
 const PER_STATEMENT: usize = 500;
@@ -36,6 +36,8 @@ pub struct NewManifest<'a> {
     pub account: &'a str,
     /// Milliseconds since 1970.
     pub now: i64,
+    /// Most bytes of an organization that has no quota of its own; 0: no limit.
+    pub quota: u64,
 }
 
 /// What became of a [`NewManifest`].
@@ -66,7 +68,7 @@ pub struct Manifest {
 /// Stores a manifest, moves its tag and writes the push into the outbox, or does nothing of it.
 ///
 /// # Errors
-/// [`Error::Database`].
+/// [`Error::OverQuota`], [`Error::Database`].
 pub async fn put(db: &Db, new: &NewManifest<'_>) -> Result<Put, Error> {
     let mut tx = db.write().await?;
     let repository = repositories::ensure(&mut tx, new.repository, new.now).await?;
@@ -95,6 +97,9 @@ async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>
         .await?;
     if known.as_deref() == Some(new.media_type) {
         return Ok(());
+    }
+    if known.is_none() {
+        usage::admit(tx, new.repository.organization(), new.bytes.len() as u64, new.quota).await?;
     }
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, bytes, created_at)
@@ -243,6 +248,7 @@ mod tests {
             manifests,
             account: "ann",
             now: 9,
+            quota: 0,
         };
         put(db, &new).await.unwrap()
     }
@@ -280,8 +286,8 @@ mod tests {
     async fn what_is_missing_is_named_and_nothing_is_stored() {
         let (_dir, db) = opened().await;
         let (here, gone) = (Digest::of(b"here"), Digest::of(b"gone"));
-        repositories::add_blob(&db, &"1/a".parse().unwrap(), &here, 4, 0).await.unwrap();
-        repositories::add_blob(&db, &"2/b".parse().unwrap(), &gone, 4, 0).await.unwrap();
+        repositories::add_blob(&db, &"1/a".parse().unwrap(), &here, 4, 0, 0).await.unwrap();
+        repositories::add_blob(&db, &"2/b".parse().unwrap(), &gone, 4, 0, 0).await.unwrap();
         let put = pushed(&db, Some("v1"), b"one", &[here.clone(), gone.clone()], &[Digest::of(b"child")]).await;
         assert_eq!(put, Put::Missing { blobs: vec![gone], manifests: vec![Digest::of(b"child")] });
         assert!(tags(&db).await.is_empty());
@@ -300,7 +306,11 @@ mod tests {
             sqlx::query("INSERT INTO blobs VALUES ($1, 1, 0)").bind(digest.to_string()).execute(&mut *tx).await.unwrap();
         }
         let id = repositories::ensure(&mut tx, &"1/a".parse().unwrap(), 0).await.unwrap();
-        sqlx::query("INSERT INTO repository_blobs SELECT $1, digest, 0 FROM blobs").bind(id).execute(&mut *tx).await.unwrap();
+        sqlx::query("INSERT INTO repository_blobs (repository_id, digest, created_at) SELECT $1, digest, 0 FROM blobs")
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(pushed(&db, None, b"one", &many, &[]).await, Put::Stored(None));
         let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM manifest_references").fetch_one(db.read()).await.unwrap();

@@ -6,7 +6,7 @@ use model::{
 };
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::{Db, error::Error};
+use crate::{Db, error::Error, usage};
 
 /// The row of a repository, `None` when nothing was ever pushed to it.
 pub(crate) async fn id(executor: impl SqliteExecutor<'_>, repository: &RepoName) -> Result<Option<i64>, Error> {
@@ -53,12 +53,14 @@ pub async fn blob_exists(db: &Db, digest: &Digest) -> Result<bool, Error> {
     Ok(found.is_some())
 }
 
-/// Gives a repository a blob whose file is durable: from here on it can be read there.
+/// Gives a repository a blob whose file is durable: from here on it can be read there. `quota` is that of organizations which have none of
+/// their own.
 ///
 /// # Errors
-/// [`Error::Database`].
-pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64, now: i64) -> Result<(), Error> {
+/// [`Error::OverQuota`], [`Error::Database`].
+pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64, now: i64, quota: u64) -> Result<(), Error> {
     let mut tx = db.write().await?;
+    usage::admit_blob(&mut tx, repository.organization(), digest, size, quota).await?;
     sqlx::query("INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING")
         .bind(digest.to_string())
         .bind(size.cast_signed())
@@ -70,14 +72,12 @@ pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64
     Ok(tx.commit().await?)
 }
 
-/// Gives a repository a blob that another one holds. False when that one does not.
+/// Gives a repository a blob that another one holds. False when that one does not. `quota` as with [`add_blob`].
 ///
 /// # Errors
-/// [`Error::Database`].
-pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest, now: i64) -> Result<bool, Error> {
-    if blob_size(db, from, digest).await?.is_none() {
-        return Ok(false);
-    }
+/// [`Error::OverQuota`], [`Error::Database`].
+pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest, now: i64, quota: u64) -> Result<bool, Error> {
+    let Some(size) = blob_size(db, from, digest).await? else { return Ok(false) };
     let mut tx = db.write().await?;
     // Looked up again: between the look and the wait for the writer it may have been deleted.
     let held =
@@ -89,6 +89,7 @@ pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest
     if held.is_none() {
         return Ok(false);
     }
+    usage::admit_blob(&mut tx, to.organization(), digest, size, quota).await?;
     let id = ensure(&mut tx, to, now).await?;
     link(&mut tx, id, digest, now).await?;
     tx.commit().await?;
@@ -167,7 +168,7 @@ mod tests {
     async fn a_blob_is_seen_only_where_it_was_put() {
         let (_dir, db) = opened().await;
         let digest = Digest::of(b"x");
-        add_blob(&db, &repo("1/a"), &digest, 1, 0).await.unwrap();
+        add_blob(&db, &repo("1/a"), &digest, 1, 0, 0).await.unwrap();
         assert_eq!(blob_size(&db, &repo("1/a"), &digest).await.unwrap(), Some(1));
         assert_eq!(blob_size(&db, &repo("2/a"), &digest).await.unwrap(), None);
         assert!(blob_exists(&db, &digest).await.unwrap());
@@ -178,11 +179,11 @@ mod tests {
     async fn mounting_needs_the_source_to_hold_it() {
         let (_dir, db) = opened().await;
         let digest = Digest::of(b"x");
-        assert!(!mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0).await.unwrap());
-        add_blob(&db, &repo("1/a"), &digest, 1, 0).await.unwrap();
-        assert!(!mount_blob(&db, &repo("1/c"), &repo("1/b"), &digest, 0).await.unwrap());
+        assert!(!mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0, 0).await.unwrap());
+        add_blob(&db, &repo("1/a"), &digest, 1, 0, 0).await.unwrap();
+        assert!(!mount_blob(&db, &repo("1/c"), &repo("1/b"), &digest, 0, 0).await.unwrap());
         for _ in 0..2 {
-            assert!(mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0).await.unwrap());
+            assert!(mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0, 0).await.unwrap());
         }
         assert_eq!(blob_size(&db, &repo("1/b"), &digest).await.unwrap(), Some(1));
     }
@@ -191,7 +192,7 @@ mod tests {
     async fn adding_the_same_blob_twice_is_one() {
         let (_dir, db) = opened().await;
         for _ in 0..2 {
-            add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0).await.unwrap();
+            add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0, 0).await.unwrap();
         }
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM repository_blobs").fetch_one(db.read()).await.unwrap();
         assert_eq!(count, 1);
@@ -201,7 +202,7 @@ mod tests {
     async fn an_unknown_repository_has_no_tags_list() {
         let (_dir, db) = opened().await;
         assert_eq!(tags(&db, &repo("1/a"), None, 10).await.unwrap(), None);
-        add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0).await.unwrap();
+        add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0, 0).await.unwrap();
         assert_eq!(tags(&db, &repo("1/a"), None, 10).await.unwrap(), Some(vec![]));
         assert!(!delete_tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap());
         assert_eq!(tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap(), None);
