@@ -155,8 +155,15 @@ fn stats(run: &EngineRun) -> Stats {
     });
     Stats {
         wall_ms: run.record.wall_ms,
+        exit: Some(run.record.exit.clone()),
         cpu_ms: run.record.cpu_ms,
+        cpu_user_ms: run.record.cpu_user_ms,
+        cpu_system_ms: run.record.cpu_system_ms,
         peak_memory_bytes: run.record.peak_memory_bytes,
+        peak_pids: run.record.peak_pids,
+        read_bytes: run.record.transferred.map(|moved| moved.read_bytes),
+        written_bytes: run.record.transferred.map(|moved| moved.written_bytes),
+        files_written: run.record.files_written.clone(),
         ready_ms: if let Some(Ready::Ready { after_ms, .. }) = run.ready { Some(after_ms) } else { None },
         result_bytes: run.outputs.iter().map(|output| output.body.len() as u64).sum(),
         requests: requests.collect(),

@@ -9,6 +9,7 @@ use crate::{
     digest::Digest,
     finding::{Finding, Severity},
     id::{BuildId, EngineId},
+    run::{Exit, FilesWritten},
 };
 
 /// How one check ended. `Error` means that we could not run it: never shown as "you failed".
@@ -89,14 +90,28 @@ pub struct RequestSummary {
 
 /// Measured figures of the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Stats {
     /// Wall time of the process, milliseconds.
     pub wall_ms: u64,
+    /// How the first process ended.
+    pub exit: Option<Exit>,
     /// CPU time, milliseconds.
     pub cpu_ms: u64,
+    /// The part of it spent in the programs themselves, milliseconds.
+    pub cpu_user_ms: u64,
+    /// The part of it spent in the kernel, milliseconds.
+    pub cpu_system_ms: u64,
     /// Peak memory, bytes.
     pub peak_memory_bytes: u64,
+    /// Highest number of processes and threads, where the host counts it.
+    pub peak_pids: Option<u64>,
+    /// Bytes read by system calls, where the host counts them.
+    pub read_bytes: Option<u64>,
+    /// Bytes written by system calls, where the host counts them.
+    pub written_bytes: Option<u64>,
+    /// Files left behind in the root file system.
+    pub files_written: FilesWritten,
     /// Process start to the first 200 of `/ready`, milliseconds.
     pub ready_ms: Option<u64>,
     /// Sum of result bytes.

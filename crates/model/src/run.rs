@@ -147,6 +147,44 @@ pub struct NetworkEvent {
     pub rule: String,
 }
 
+/// Bytes that the processes of a run read and wrote by system calls, whatever the file was: files, pipes, sockets. Memory-mapped files are not
+/// in it, nor are processes whose parent refuses to hear of their end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transferred {
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+}
+
+/// The files a run left in its root file system, new ones and changed ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilesWritten {
+    /// How many.
+    pub count: u64,
+    /// Their size together, without holes.
+    pub bytes: u64,
+    /// The first [`FilesWritten::LISTED`] of them in the order of their paths.
+    pub first: Vec<WrittenFile>,
+    /// Some are not counted: they lie deeper than is looked.
+    pub more_below: bool,
+}
+
+impl FilesWritten {
+    /// Files named in a record.
+    pub const LISTED: usize = 100;
+}
+
+/// A file a run left.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WrittenFile {
+    /// Absolute path inside; at most 200 characters, invalid UTF-8 is replaced.
+    pub path: String,
+    /// Size without holes.
+    pub bytes: u64,
+}
+
 /// What the sandbox saw of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -156,10 +194,22 @@ pub struct RunRecord {
     pub wall_ms: u64,
     /// CPU time of all its processes, milliseconds.
     pub cpu_ms: u64,
+    /// The part of it spent in the programs themselves, milliseconds.
+    #[serde(default)]
+    pub cpu_user_ms: u64,
+    /// The part of it spent in the kernel on their behalf, milliseconds.
+    #[serde(default)]
+    pub cpu_system_ms: u64,
     /// Highest memory use, bytes.
     pub peak_memory_bytes: u64,
     /// Highest number of processes, where the host counts it.
     pub peak_pids: Option<u64>,
+    /// Bytes read and written, where the host counts them.
+    #[serde(default)]
+    pub transferred: Option<Transferred>,
+    /// Files it left behind.
+    #[serde(default)]
+    pub files_written: FilesWritten,
     /// Standard output and error, interleaved, as far as the caps allow.
     pub log: Vec<LogLine>,
     /// Lines or bytes were dropped.

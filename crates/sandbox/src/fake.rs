@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::run::{Exit, LimitHit, LogLine, RunRecord, RunSpec, Stream};
+use model::run::{Exit, FilesWritten, LimitHit, LogLine, RunRecord, RunSpec, Stream};
 
 use crate::{Error, LogSink, Rootfs, Running, Sandbox, Session, millis};
 
@@ -181,8 +181,12 @@ impl Running for FakeRunning {
             exit,
             wall_ms,
             cpu_ms: 0,
+            cpu_user_ms: 0,
+            cpu_system_ms: 0,
             peak_memory_bytes: 0,
             peak_pids: None,
+            transferred: None,
+            files_written: FilesWritten::default(),
             log: state.log.clone(),
             log_truncated: false,
             limits_hit,

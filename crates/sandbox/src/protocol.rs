@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use model::run::{FilesWritten, Transferred};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::View;
@@ -99,5 +100,9 @@ pub(crate) enum Report {
         written: u64,
         /// Nothing more could have been written at the end.
         full: bool,
+        /// What its processes read and wrote.
+        transferred: Option<Transferred>,
+        /// What it left.
+        files: FilesWritten,
     },
 }

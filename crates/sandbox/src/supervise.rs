@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::run::{Exit, InjectedFile, LimitHit, Limits, RunRecord, Stream};
+use model::run::{Exit, FilesWritten, InjectedFile, LimitHit, Limits, RunRecord, Stream, Transferred};
 
 use crate::{
     Error, Running,
@@ -165,6 +165,8 @@ struct End {
     stopped: bool,
     written: u64,
     full: bool,
+    transferred: Option<Transferred>,
+    files: FilesWritten,
 }
 
 struct Supervisor<'a> {
@@ -238,9 +240,9 @@ impl<'a> Supervisor<'a> {
                 }
                 Ok(Some(Report::Fault { message })) => self.book.gate(message),
                 Ok(Some(Report::Failed { step, message })) => return Err(Broken::Failed { step, message }),
-                Ok(Some(Report::Ended { code, signal, stopped, written, full })) => {
+                Ok(Some(Report::Ended { code, signal, stopped, written, full, transferred, files })) => {
                     self.ran_for = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-                    return Ok(End { code, signal, stopped, written, full });
+                    return Ok(End { code, signal, stopped, written, full, transferred, files });
                 }
                 Ok(None) => return Err(Broken::Gone(String::new())),
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
@@ -291,8 +293,12 @@ impl<'a> Supervisor<'a> {
             exit,
             wall_ms,
             cpu_ms: usage.cpu_ms,
+            cpu_user_ms: usage.cpu_user_ms,
+            cpu_system_ms: usage.cpu_system_ms,
             peak_memory_bytes: usage.memory_peak,
             peak_pids: usage.pids_peak,
+            transferred: end.transferred,
+            files_written: end.files,
             log: lines,
             log_truncated: truncated,
             limits_hit,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use image::{Descriptor, LayerProblem};
 use model::run::{
-    EngineKind, EngineOutput, Exchange, Exit, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready, RunRecord, Stream, TaskState,
+    EngineKind, EngineOutput, Exchange, Exit, FilesWritten, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready, RunRecord, Stream,
+    TaskState, Transferred, WrittenFile,
 };
 use serde_json::json;
 
@@ -106,8 +107,17 @@ fn record(exit: Exit) -> RunRecord {
         exit,
         wall_ms: 1_500,
         cpu_ms: 300,
+        cpu_user_ms: 250,
+        cpu_system_ms: 50,
         peak_memory_bytes: 40 << 20,
         peak_pids: Some(3),
+        transferred: Some(Transferred { read_bytes: 5 << 20, written_bytes: 300 << 10 }),
+        files_written: FilesWritten {
+            count: 1,
+            bytes: 2048,
+            first: vec![WrittenFile { path: "/tmp/words.cache".to_owned(), bytes: 2048 }],
+            more_below: false,
+        },
         log: vec![line("listening on 8080")],
         log_truncated: false,
         limits_hit: Vec::new(),

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use model::{
     finding::{Finding, Severity},
-    report::{CheckResult, CheckStatus, Report, Verdict},
+    report::{CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
+    run::Exit,
 };
 
 use super::reproduce;
@@ -35,6 +36,9 @@ pub fn render(report: &Report) -> String {
         text.push_str(&of_check(check, widest));
     }
     text.push('\n');
+    if let Some(stats) = &report.stats {
+        text.push_str(&of_run(stats));
+    }
     text.push_str(&footer(report));
     text
 }
@@ -101,6 +105,54 @@ fn of_check(check: &CheckResult, widest: usize) -> String {
     }
     let said = check.reason.clone().unwrap_or_else(|| if said.is_empty() { check.title.clone() } else { said.join(", ") });
     format!("{symbol} {:<8} {:<widest$}  {}\n", check.status.as_str(), clean(&check.id), clean(&said))
+}
+
+/// What was measured: a line for the run, one for its calls, one for what it left.
+fn of_run(stats: &Stats) -> String {
+    let mut facts: Vec<String> = stats.exit.iter().map(exit).collect();
+    facts.extend(stats.ready_ms.map(|ms| format!("ready after {ms} ms")));
+    facts.push(format!("{} ms in all", stats.wall_ms));
+    facts.push(format!("{} ms of CPU ({} user, {} system)", stats.cpu_ms, stats.cpu_user_ms, stats.cpu_system_ms));
+    facts.push(format!("{} of memory", size(stats.peak_memory_bytes)));
+    facts.extend(stats.peak_pids.map(|number| match number {
+        1 => "1 process".to_owned(),
+        number => format!("{number} processes and threads"),
+    }));
+    facts.extend(stats.read_bytes.map(|bytes| format!("{} read", size(bytes))));
+    facts.extend(stats.written_bytes.map(|bytes| format!("{} written", size(bytes))));
+    let mut paragraphs = vec![("run", facts)];
+    if !stats.requests.is_empty() {
+        paragraphs.push(("calls", stats.requests.iter().map(request).collect()));
+    }
+    let files = &stats.files_written;
+    if files.count > 0 {
+        let named = files.first.iter().take(SHOWN).map(|file| clean(&file.path)).collect::<Vec<_>>().join(" ");
+        let more = if files.count > SHOWN as u64 { " ..." } else { "" };
+        paragraphs.push(("files", vec![format!("{} of {} in all: {named}{more}", count(files.count as usize, "file"), size(files.bytes))]));
+    }
+    let mut text = String::new();
+    for (label, facts) in paragraphs {
+        for (index, line) in wrap(&facts.join(", "), WIDTH - 9).into_iter().enumerate() {
+            let _infallible = writeln!(text, "{:<8} {line}", if index == 0 { label } else { "" });
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn exit(exit: &Exit) -> String {
+    match exit {
+        Exit::Exited { code } => format!("exit code {code}"),
+        Exit::Signaled { signal } => format!("ended by signal {signal}"),
+        Exit::Stopped => "stopped when all was done".to_owned(),
+        Exit::TimedOut => "stopped at the deadline".to_owned(),
+        Exit::OutOfMemory => "ended because memory ran out".to_owned(),
+    }
+}
+
+fn request(request: &RequestSummary) -> String {
+    let status = request.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    format!("{} {status} in {} ms", clean(&request.sample), request.duration_ms)
 }
 
 fn footer(report: &Report) -> String {

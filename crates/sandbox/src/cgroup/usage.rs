@@ -7,6 +7,10 @@ pub(crate) struct Usage {
     pub(crate) memory_peak: u64,
     /// CPU time, milliseconds.
     pub(crate) cpu_ms: u64,
+    /// CPU time in the programs themselves, milliseconds.
+    pub(crate) cpu_user_ms: u64,
+    /// CPU time in the kernel, milliseconds.
+    pub(crate) cpu_system_ms: u64,
     /// Highest number of processes.
     pub(crate) pids_peak: Option<u64>,
     /// Processes killed because memory ran out.
@@ -27,18 +31,33 @@ impl Usage {
             return Self {
                 memory_peak: peak.unwrap_or(0),
                 cpu_ms: keyed("cpu", "cpu.stat", "usage_usec") / 1000,
+                cpu_user_ms: keyed("cpu", "cpu.stat", "user_usec") / 1000,
+                cpu_system_ms: keyed("cpu", "cpu.stat", "system_usec") / 1000,
                 pids_peak,
                 oom_kills: keyed("memory", "memory.events", "oom_kill"),
                 forks_refused,
             };
         }
+        let nanos = |file| number("cpuacct", file).unwrap_or(0);
+        let cpu_ms = nanos("cpuacct.usage") / 1_000_000;
+        let cpu_user_ms = share(cpu_ms, nanos("cpuacct.usage_user"), nanos("cpuacct.usage_sys"));
         Self {
             memory_peak: number("memory", "memory.max_usage_in_bytes").unwrap_or(0),
-            cpu_ms: number("cpuacct", "cpuacct.usage").unwrap_or(0) / 1_000_000,
+            cpu_ms,
+            cpu_user_ms,
+            cpu_system_ms: cpu_ms - cpu_user_ms,
             pids_peak,
             oom_kills: keyed("memory", "memory.oom_control", "oom_kill"),
             forks_refused,
         }
+    }
+}
+
+/// The part of an exact whole, given two parts that were only sampled and need not add up to it.
+fn share(whole: u64, part: u64, rest: u64) -> u64 {
+    match u128::from(part) + u128::from(rest) {
+        0 => whole,
+        sum => u64::try_from(u128::from(whole) * u128::from(part) / sum).unwrap_or(whole),
     }
 }
 
@@ -58,12 +77,25 @@ mod tests {
                 ("memory", "memory.max_usage_in_bytes") => "1048576\n",
                 ("memory", "memory.oom_control") => "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
                 ("cpuacct", "cpuacct.usage") => "123456789\n",
+                ("cpuacct", "cpuacct.usage_user") => "200000000\n",
+                ("cpuacct", "cpuacct.usage_sys") => "46000000\n",
                 ("pids", "pids.events") => "max 3\n",
                 _ => return None,
             };
             Some(text.to_owned())
         });
-        assert_eq!(usage, Usage { memory_peak: 1 << 20, cpu_ms: 123, pids_peak: None, oom_kills: 2, forks_refused: 3 });
+        assert_eq!(
+            usage,
+            Usage {
+                memory_peak: 1 << 20,
+                cpu_ms: 123,
+                cpu_user_ms: 100,
+                cpu_system_ms: 23,
+                pids_peak: None,
+                oom_kills: 2,
+                forks_refused: 3,
+            }
+        );
     }
 
     #[test]
@@ -72,14 +104,25 @@ mod tests {
             let text = match file {
                 "memory.current" => "4096\n",
                 "memory.events" => "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 1\n",
-                "cpu.stat" => "usage_usec 77000\nuser_usec 1\n",
+                "cpu.stat" => "usage_usec 77000\nuser_usec 60000\nsystem_usec 17000\n",
                 "pids.peak" => "12\n",
                 "pids.events" => "max 0\n",
                 _ => return None,
             };
             Some(text.to_owned())
         });
-        assert_eq!(usage, Usage { memory_peak: 4096, cpu_ms: 77, pids_peak: Some(12), oom_kills: 1, forks_refused: 0 });
+        assert_eq!(
+            usage,
+            Usage {
+                memory_peak: 4096,
+                cpu_ms: 77,
+                cpu_user_ms: 60,
+                cpu_system_ms: 17,
+                pids_peak: Some(12),
+                oom_kills: 1,
+                forks_refused: 0,
+            }
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod mounts;
 mod oci;
 mod user;
 mod wait;
+mod written;
 
 use std::{
     fs::{self, File},
@@ -21,6 +22,7 @@ use std::{
     path::Path,
 };
 
+use model::run::FilesWritten;
 use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Signal, getppid, set_parent_process_death_signal},
@@ -76,7 +78,11 @@ fn serve() -> i32 {
         Ok(()) => 0,
         Err(Trouble::Fault { code, message }) => {
             send(&control, &Report::Fault { message });
-            send(&control, &Report::Ended { code: Some(code), signal: None, stopped: false, written: 0, full: false });
+            let files = FilesWritten::default();
+            send(
+                &control,
+                &Report::Ended { code: Some(code), signal: None, stopped: false, written: 0, full: false, transferred: None, files },
+            );
             0
         }
         Err(Trouble::Failed { step, message }) => {
@@ -129,8 +135,9 @@ fn hold(control: &UnixStream, output: Output) -> Result<(), Trouble> {
     }
     let prepared = image::prepare(&private, &description)?;
     oci::write_bundle(&private, &description, &prepared, &sources)?;
+    let before = written::Before::new(&private.upper());
     let started = launch::launch(&private, &description, prepared, output)?;
-    wait::wait(control, &private, started)
+    wait::wait(control, &private, &before, started)
 }
 
 fn read_description(reader: &mut impl BufRead) -> Result<Description, Trouble> {

@@ -89,6 +89,11 @@ impl Private {
         }
     }
 
+    /// Where overlayfs keeps what the engine wrote.
+    pub(crate) fn upper(&self) -> PathBuf {
+        self.path("writable").join("upper")
+    }
+
     /// Binds the run's own control groups and hides all others, so that neither libcontainer nor anything else in here can touch them: libcontainer
     /// would move processes by a call that stops every fork on the host for ten milliseconds.
     fn show_own_cgroup(&self, description: &Description) -> Result<(), Trouble> {

@@ -6,12 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use model::run::Transferred;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid},
 };
 
-use super::{Trouble, during, launch::Started, mounts::Private, send};
+use super::{
+    Trouble, during,
+    launch::Started,
+    mounts::Private,
+    send,
+    written::{self, Before},
+};
 use crate::protocol::{KILL, Report, STOP};
 
 /// From SIGTERM to SIGKILL.
@@ -20,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Reports the start, waits for the end, reports the end.
-pub(crate) fn wait(control: &UnixStream, private: &Private, started: Started) -> Result<(), Trouble> {
+pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, started: Started) -> Result<(), Trouble> {
     let pid = started.pid;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(during("watch the container"))?;
     if let Some((_, message)) = &started.fault {
@@ -52,12 +59,15 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, started: Started) ->
             let _ = kill_process(pid, Signal::KILL);
         }
     }
+    // The kernel has added to the first process what it counted of all the others, and forgets it when the process is reaped.
+    let transferred = transferred(pid);
     let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).map_err(during("wait for the container"))?;
     let (written_now, full) = private.written();
     written = written.max(written_now);
     let code = started.fault.map(|(code, _)| code).or_else(|| status.as_ref().and_then(|status| status.exit_status()));
     let signal = status.as_ref().and_then(|status| status.terminating_signal());
-    send(control, &Report::Ended { code, signal, stopped: kill_at.is_some(), written, full });
+    let files = written::files(&private.upper(), before);
+    send(control, &Report::Ended { code, signal, stopped: kill_at.is_some(), written, full, transferred, files });
     reap_the_rest();
     Ok(())
 }
@@ -85,7 +95,30 @@ fn catches_sigterm(pid: Pid) -> bool {
     mask & (1 << (Signal::TERM.as_raw() - 1)) != 0
 }
 
+/// What the processes read and wrote by system calls.
+fn transferred(pid: Pid) -> Option<Transferred> {
+    parse_io(&std::fs::read_to_string(format!("/proc/{}/io", pid.as_raw_pid())).ok()?)
+}
+
+fn parse_io(text: &str) -> Option<Transferred> {
+    let number = |key: &str| text.lines().find_map(|line| line.strip_prefix(key))?.trim().parse().ok();
+    Some(Transferred { read_bytes: number("rchar:")?, written_bytes: number("wchar:")? })
+}
+
 /// libcontainer's own processes became our children; a server that is process 1 of its own container must not collect their remains.
 fn reap_the_rest() {
     while let Ok(Some(_)) = waitid(WaitId::All, WaitIdOptions::EXITED) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_calls_count_and_not_the_disk() {
+        let text = "rchar: 7000\nwchar: 12\nsyscr: 5\nsyscw: 3\nread_bytes: 4096\nwrite_bytes: 0\ncancelled_write_bytes: 0\n";
+        assert_eq!(parse_io(text), Some(Transferred { read_bytes: 7000, written_bytes: 12 }));
+        assert_eq!(parse_io("rchar: 7000\n"), None);
+        assert_eq!(parse_io("rchar: -1\nwchar: 1\n"), None);
+    }
 }

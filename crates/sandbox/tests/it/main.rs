@@ -9,4 +9,5 @@ mod life;
 mod limits;
 mod network;
 mod program;
+mod record;
 mod support;

@@ -82,6 +82,13 @@ pub fn figures(report: &Report) -> Option<Figures> {
     numbers.push(fact("Peak memory", words::size(stats.peak_memory_bytes)));
     numbers.push(fact("CPU time", words::duration(stats.cpu_ms)));
     numbers.push(fact("Wall time", words::duration(stats.wall_ms)));
+    numbers.extend(stats.peak_pids.map(|number| fact("Peak processes", number.to_string())));
+    numbers.extend(stats.read_bytes.map(|bytes| fact("Read", words::size(bytes))));
+    numbers.extend(stats.written_bytes.map(|bytes| fact("Written", words::size(bytes))));
+    let files = &stats.files_written;
+    if files.count > 0 {
+        numbers.push(fact("Files left", format!("{} ({})", files.count, words::size(files.bytes))));
+    }
     let requests = stats.requests.iter().map(|request| RequestRow {
         sample: request.sample.clone(),
         attempt: request.attempt,
@@ -148,7 +155,7 @@ fn event(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::console::views::build_page::tests::{build, report};
-    use model::report::Verdict;
+    use model::{report::Verdict, run::FilesWritten};
 
     #[test]
     fn an_image_without_a_report_has_its_facts() {
@@ -163,7 +170,8 @@ mod tests {
     fn what_was_not_measured_is_left_out() {
         let mut report = report(Verdict::Invalid);
         let stats = report.stats.as_mut().unwrap();
-        (stats.ready_ms, stats.requests) = (None, vec![]);
+        (stats.ready_ms, stats.requests, stats.peak_pids) = (None, vec![], None);
+        (stats.read_bytes, stats.written_bytes, stats.files_written) = (None, None, FilesWritten::default());
         let figures = figures(&report).unwrap();
         assert_eq!(
             figures.numbers.iter().map(|number| number.label).collect::<Vec<_>>(),

@@ -141,7 +141,7 @@ pub mod tests {
         engine::DeploymentModel,
         id::{BuildId, EngineId, OrganizationId},
         report::{CheckResult, CheckStatus, RequestSummary, Stats},
-        run::Stream,
+        run::{FilesWritten, Stream, WrittenFile},
     };
     use uuid::Uuid;
 
@@ -232,12 +232,22 @@ pub mod tests {
                 wall_ms: 8_350,
                 cpu_ms: 1_900,
                 peak_memory_bytes: 190 << 20,
+                peak_pids: Some(9),
+                read_bytes: Some(3 << 20),
+                written_bytes: Some(20_000),
+                files_written: FilesWritten {
+                    count: 1,
+                    bytes: 700,
+                    first: vec![WrittenFile { path: "/tmp/<cache>".into(), bytes: 700 }],
+                    more_below: false,
+                },
                 ready_ms: Some(1_240),
                 result_bytes: 4_812,
                 requests: vec![
                     RequestSummary { sample: "keyword-1".into(), attempt: 1, status: Some(200), duration_ms: 41, result_bytes: 4_812 },
                     RequestSummary { sample: "keyword-2".into(), attempt: 1, status: None, duration_ms: 30_000, result_bytes: 0 },
                 ],
+                ..Stats::default()
             }),
             timed_out: false,
             findings_hash: Digest::of(b""),
