@@ -42,6 +42,10 @@ uuid_id!(
     JobId
 );
 uuid_id!(
+    /// A token a program logs in with.
+    TokenId
+);
+uuid_id!(
     /// A push that became no build.
     UnclaimedPushId
 );

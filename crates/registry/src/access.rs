@@ -13,6 +13,8 @@ pub enum Caller {
     Anonymous,
     /// Good credentials.
     Known(Access),
+    /// Nobody in particular, with a token for what everybody may see. Asked for more, or who they are, they are told to log in.
+    Guest(Access),
     /// Credentials that are wrong, expired or withdrawn, with the sentence to show.
     Refused(String),
 }

@@ -6,6 +6,7 @@
 pub mod access;
 mod blobs;
 pub mod document;
+pub mod door;
 mod incoming;
 mod manifests;
 pub mod options;
@@ -37,6 +38,7 @@ use tracing::Instrument;
 
 pub use crate::{
     access::{Access, Caller, Forbidden, Grant, Place},
+    door::{Arrival, Door, Remarks, TurnedAway},
     options::{Challenge, Limits, Options},
     refusal::{Code, Refusal},
     scope::{Action, Actions, Scope, ScopeError},

@@ -13,13 +13,14 @@ use model::{
 use serde_json::{Value, json};
 use store::{
     manifests::{self, NewManifest, Put},
-    repositories,
+    repositories::{self, Removal},
 };
 
 use crate::{
     Inner,
     blobs::matches,
     document::{self, Document},
+    door::{self, Arrival},
     incoming::{Cut, Incoming},
     refusal::{Code, Refusal, shortened},
     request::Asking,
@@ -74,20 +75,38 @@ pub(crate) async fn put(
     };
     let document = document::read(asking.header(&header::CONTENT_TYPE), &bytes)
         .map_err(|error| Refusal::bad(Code::ManifestInvalid, error.to_string(), json!({ "reference": shortened(text) })))?;
-    store(inner, repository, &reference, &digest, &document, &bytes, &access.account).await?;
+    if let Some(door) = &inner.options.door {
+        let arrival = Arrival {
+            repository: repository.clone(),
+            reference: reference.clone(),
+            digest: digest.clone(),
+            media_type: document.media_type.clone(),
+            bytes: bytes.clone(),
+        };
+        door(arrival).await.map_err(|away| Refusal::turned_away(&away, asking.page(&away.page)))?;
+    }
+    let push = store(inner, asking, repository, &reference, &digest, &document, &bytes, &access.account).await?;
     let fields = [(header::LOCATION, format!("/v2/{repository}/manifests/{digest}")), (CONTENT_DIGEST, digest.to_string())];
-    Ok(empty(StatusCode::CREATED, fields))
+    let mut response = empty(StatusCode::CREATED, fields);
+    if let (Some(push), Some(remarks)) = (push, &inner.options.remarks) {
+        for value in remarks(push).await.iter().filter_map(|remark| door::warning(remark)) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    Ok(response)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one request")]
 async fn store(
     inner: &Inner,
+    asking: &Asking<'_>,
     repository: &RepoName,
     reference: &Reference,
     digest: &Digest,
     document: &Document,
     bytes: &[u8],
     account: &str,
-) -> Result<(), Refusal> {
+) -> Result<Option<i64>, Refusal> {
     let tag = match reference {
         Reference::Tag(tag) => Some(tag),
         Reference::Digest(_) => None,
@@ -108,12 +127,13 @@ async fn store(
     };
     match manifests::put(&inner.db, &new).await? {
         Put::Missing { blobs, manifests } => Err(Refusal::manifest_needs(&blobs, &manifests)),
+        Put::Held(hold) => Err(Refusal::held(repository, &hold, asking.page(&hold.page))),
         Put::Stored(push) => {
             if let Some(push) = push {
                 tracing::info!(push, %repository, %reference, %digest, account, "a manifest was pushed");
                 inner.options.pushed.notify_one();
             }
-            Ok(())
+            Ok(push)
         }
     }
 }
@@ -150,11 +170,15 @@ fn reference_invalid(error: &model::name::NameError, text: &str) -> Refusal {
 pub(crate) async fn delete(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, text: &str) -> Result<Response, Refusal> {
     asking.permitted(repository, Action::Delete)?;
     let unknown = || Refusal::manifest_unknown(repository.as_str(), text);
-    let gone = match text.parse::<Reference>().map_err(|_| unknown())? {
+    let removal = match text.parse::<Reference>().map_err(|_| unknown())? {
         Reference::Digest(digest) => manifests::delete(&inner.db, repository, &digest).await?,
         Reference::Tag(tag) => repositories::delete_tag(&inner.db, repository, &tag).await?,
     };
-    if gone { Ok(empty(StatusCode::ACCEPTED, [])) } else { Err(unknown()) }
+    match removal {
+        Removal::Gone => Ok(empty(StatusCode::ACCEPTED, [])),
+        Removal::Unknown => Err(unknown()),
+        Removal::Held(hold) => Err(Refusal::held(repository, &hold, asking.page(&hold.page))),
+    }
 }
 
 /// `GET .../tags/list`: in byte order, `n` at a time behind `last`.

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::tap::TapFactory;
+use crate::{
+    door::{Door, Remarks},
+    tap::TapFactory,
+};
 
 /// Milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -18,6 +21,10 @@ pub type Ids = Arc<dyn Fn() -> Uuid + Send + Sync>;
 pub struct Options {
     /// Reads every blob while it is stored.
     pub tap: Option<TapFactory>,
+    /// Asked before a manifest is stored.
+    pub door: Option<Door>,
+    /// Asked, after a push is in the outbox, what to tell whoever pushed.
+    pub remarks: Option<Remarks>,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -33,7 +40,16 @@ pub struct Options {
 impl Options {
     /// The defaults, with no tap.
     pub fn new(clock: Clock, ids: Ids) -> Self {
-        Self { tap: None, clock, ids, pushed: Arc::default(), limits: Limits::default(), challenge: Challenge::default() }
+        Self {
+            tap: None,
+            door: None,
+            remarks: None,
+            clock,
+            ids,
+            pushed: Arc::default(),
+            limits: Limits::default(),
+            challenge: Challenge::default(),
+        }
     }
 }
 
@@ -41,6 +57,8 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("tap", &self.tap.is_some())
+            .field("door", &self.door.is_some())
+            .field("remarks", &self.remarks.is_some())
             .field("limits", &self.limits)
             .field("challenge", &self.challenge)
             .finish_non_exhaustive()

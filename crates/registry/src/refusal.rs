@@ -8,9 +8,16 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use model::{digest::Digest, id::OrganizationId, name::NameError};
+use model::{
+    digest::Digest,
+    id::OrganizationId,
+    name::{NameError, RepoName},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::held_tags::Hold;
+
+use crate::door::TurnedAway;
 
 /// The codes of the standard, and the two of its older form that clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -149,6 +156,22 @@ impl Refusal {
              longer needs (garbage collection then frees their space), or ask the operator for a larger quota"
         );
         let detail = json!({ "organization": organization.0, "used": used, "quota": quota, "needs": needs });
+        Self::new(StatusCode::FORBIDDEN, Code::Denied, message, detail)
+    }
+
+    /// The door said no. Clients print the standard's code and the message, so everything is in it.
+    pub(crate) fn turned_away(away: &TurnedAway, page: Option<String>) -> Self {
+        let see = page.as_ref().map_or_else(String::new, |page| format!(". See {page}"));
+        let message = format!("{}: {}{see}", away.code, away.sentence.trim_end_matches('.'));
+        Self::new(StatusCode::FORBIDDEN, Code::Denied, message, json!({ "reason": away.code, "page": page }))
+    }
+
+    /// A tag, or what it names, must stay as it is.
+    pub(crate) fn held(repository: &RepoName, hold: &Hold, page: Option<String>) -> Self {
+        let see = page.as_ref().map_or_else(String::new, |page| format!(". See {page}"));
+        let (tag, reason) = (&hold.tag, hold.reason.trim_end_matches('.'));
+        let message = format!("TAG_IMMUTABLE: {repository}:{tag} can be neither moved nor deleted, nor what it names: {reason}{see}");
+        let detail = json!({ "reason": "TAG_IMMUTABLE", "tag": tag, "digest": hold.digest, "page": page });
         Self::new(StatusCode::FORBIDDEN, Code::Denied, message, detail)
     }
 

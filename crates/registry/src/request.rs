@@ -41,11 +41,17 @@ impl<'r> Asking<'r> {
         match self.caller {
             Some(Caller::Known(access)) => Ok(access),
             Some(Caller::Refused(sentence)) => Err(self.unauthorized(sentence, wanted.as_ref(), Some("invalid_token"))),
-            Some(Caller::Anonymous) | None => {
-                let sentence = format!("log in first: docker login {}", self.host().unwrap_or("with the address of this registry"));
-                Err(self.unauthorized(&sentence, wanted.as_ref(), None))
-            }
+            Some(Caller::Anonymous | Caller::Guest(_)) | None => Err(self.unauthorized(&self.log_in(), wanted.as_ref(), None)),
         }
+    }
+
+    fn log_in(&self) -> String {
+        format!("log in first: docker login {}", self.host().unwrap_or("with the address of this registry"))
+    }
+
+    /// The whole address of one of our pages.
+    pub(crate) fn page(&self, path: &str) -> Option<String> {
+        self.token_url()?.strip_suffix("/v2/token").map(|base| format!("{base}{path}"))
     }
 
     /// Whoever may do `action` to the repository.
@@ -56,8 +62,15 @@ impl<'r> Asking<'r> {
             Action::Delete => Actions::of(&[Action::Delete]),
         };
         let scope = Scope::repository(repository.as_str(), actions);
-        let access = self.known(Some(scope.clone()))?;
+        let access = match self.caller {
+            Some(Caller::Guest(access)) => access,
+            _ => self.known(Some(scope.clone()))?,
+        };
         match access.may(repository, action) {
+            // A guest may become somebody.
+            Err(Forbidden::Denied(_)) if matches!(self.caller, Some(Caller::Guest(_))) => {
+                Err(self.unauthorized(&self.log_in(), Some(&scope), None))
+            }
             Ok(()) => Ok(access),
             Err(Forbidden::Denied(sentence)) => {
                 let detail = json!({ "repository": repository.as_str(), "action": action.as_str() });
@@ -138,6 +151,19 @@ mod tests {
             challenges(&asked, None),
             ["Bearer realm=\"https://gate.example.com/v2/token\",service=\"plimsoll\",error=\"invalid_token\""]
         );
+    }
+
+    #[test]
+    fn pages_are_where_tokens_are() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "127.0.0.1:8080".parse().unwrap());
+        let (uri, mut challenge) = (Uri::from_static("/v2/"), Challenge::default());
+        let page = |challenge: &Challenge| Asking { caller: None, headers: &headers, uri: &uri, challenge }.page("/builds/1");
+        assert_eq!(page(&challenge).as_deref(), Some("http://127.0.0.1:8080/builds/1"));
+        challenge.token_url = Some("https://gate.example.com/v2/token".into());
+        assert_eq!(page(&challenge).as_deref(), Some("https://gate.example.com/builds/1"));
+        challenge.token_url = Some("https://elsewhere.example.com/auth".into());
+        assert_eq!(page(&challenge), None);
     }
 
     #[test]

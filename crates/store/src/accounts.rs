@@ -3,7 +3,7 @@
 use model::id::{OrganizationId, UserId};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use crate::error::Error;
+use crate::{db::RightsChange, error::Error};
 
 /// A person's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct User {
 }
 
 #[derive(sqlx::FromRow)]
-struct UserRow {
+pub(crate) struct UserRow {
     id: String,
     organization_id: i64,
     email: String,
@@ -111,14 +111,34 @@ pub async fn user_by_id(db: &SqlitePool, id: UserId) -> Result<Option<User>, Err
     row.map(TryInto::try_into).transpose()
 }
 
-/// Replaces a password hash.
+/// Replaces a password hash, and ends what the old password began: sessions and the tokens of clients that logged in with it.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn set_password(tx: &mut Transaction<'_, Sqlite>, id: UserId, password_hash: &str) -> Result<(), Error> {
-    let update = sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1");
-    update.bind(id.to_string()).bind(password_hash).execute(&mut **tx).await?;
+pub async fn set_password(change: &mut RightsChange, id: UserId, password_hash: &str) -> Result<(), Error> {
+    let id = id.to_string();
+    sqlx::query("UPDATE users SET password_hash = $2 WHERE id = $1").bind(&id).bind(password_hash).execute(&mut ***change).await?;
+    sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(&id).execute(&mut ***change).await?;
+    sqlx::query("DELETE FROM tokens WHERE user_id = $1 AND kind = 'refresh'").bind(&id).execute(&mut ***change).await?;
     Ok(())
+}
+
+/// Replaces the roles of a user: words of the permission table, joined by commas.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn set_roles(change: &mut RightsChange, id: UserId, roles: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE users SET roles = $2 WHERE id = $1").bind(id.to_string()).bind(roles).execute(&mut ***change).await?;
+    Ok(())
+}
+
+/// Removes a user with their sessions and tokens. What they did keeps their e-mail.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn delete_user(change: &mut RightsChange, id: UserId) -> Result<bool, Error> {
+    let done = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.to_string()).execute(&mut ***change).await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Keeps a session under the SHA-256 of its token, and forgets the expired ones.

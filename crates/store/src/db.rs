@@ -2,7 +2,15 @@
 //! the one writing connection and begins with the intent to write, so that two writers queue here instead of failing
 //! half-way with "database is locked". A commit that returned is on the disk.
 
-use std::{path::Path, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -22,6 +30,47 @@ const WAIT: Duration = Duration::from_secs(30);
 pub struct Db {
     readers: SqlitePool,
     writer: SqlitePool,
+    rights: Arc<AtomicU64>,
+}
+
+/// A transaction that takes rights away: of accounts, tokens, repositories. Whoever remembers rights compares
+/// [`Db::rights_version`], which grows before [`RightsChange::commit`] returns. The functions that change rights take nothing else, so that
+/// none of them can be forgotten.
+#[derive(Debug)]
+pub struct RightsChange {
+    tx: Transaction<'static, Sqlite>,
+    rights: Arc<AtomicU64>,
+}
+
+impl RightsChange {
+    /// Makes the change durable and ends what was remembered before it.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn commit(self) -> Result<(), Error> {
+        // In a task of its own: who waits may go away between the commit and what must follow it.
+        let committing = tokio::spawn(async move {
+            let done = self.tx.commit().await;
+            // Also after an error: it does not say that nothing was written.
+            self.rights.fetch_add(1, Ordering::SeqCst);
+            done
+        });
+        Ok(committing.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+}
+
+impl Deref for RightsChange {
+    type Target = Transaction<'static, Sqlite>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.tx
+    }
+}
+
+impl DerefMut for RightsChange {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tx
+    }
 }
 
 impl Db {
@@ -54,7 +103,7 @@ impl Db {
             .connect_with(options.read_only(true))
             .await
             .map_err(|source| Error::Open { path: path.into(), source })?;
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer, rights: Arc::default() })
     }
 
     /// The readers. A statement that writes fails here.
@@ -69,6 +118,19 @@ impl Db {
     /// [`Error::Database`]; its kind is `Busy` when the wait took too long.
     pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Begins a transaction that takes rights away; otherwise as [`Db::write`].
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn change_rights(&self) -> Result<RightsChange, Error> {
+        Ok(RightsChange { tx: self.write().await?, rights: Arc::clone(&self.rights) })
+    }
+
+    /// Grows with every change of rights. Read it before you read rights: what was read is good as long as this stays the same.
+    pub fn rights_version(&self) -> u64 {
+        self.rights.load(Ordering::SeqCst)
     }
 
     /// Closes all connections, which folds the write-ahead log into the file.
@@ -113,6 +175,18 @@ mod tests {
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await.unwrap();
         let keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *tx).await.unwrap();
         assert_eq!((mode.as_str(), synchronous, keys), ("wal", 2, 1));
+    }
+
+    #[tokio::test]
+    async fn rights_have_a_new_version_once_they_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        let before = db.rights_version();
+        drop(db.change_rights().await.unwrap());
+        db.write().await.unwrap().commit().await.unwrap();
+        assert_eq!(db.rights_version(), before);
+        db.change_rights().await.unwrap().commit().await.unwrap();
+        assert_eq!(db.clone().rights_version(), before + 1);
     }
 
     #[tokio::test]

@@ -9,13 +9,15 @@ pub mod db;
 pub mod engines;
 pub mod error;
 pub mod evidence;
+pub mod held_tags;
 pub mod jobs;
 pub mod manifests;
 pub mod pushes;
 pub mod repositories;
+pub mod tokens;
 pub mod unclaimed_pushes;
 pub mod uploads;
 pub mod usage;
 
-pub use db::Db;
+pub use db::{Db, RightsChange};
 pub use error::{Error, ErrorKind};

@@ -6,7 +6,14 @@ use model::{
 };
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
-use crate::{Db, error::Error, pushes, repositories, usage};
+use crate::{
+    Db,
+    error::Error,
+    held_tags::{self, Hold},
+    pushes,
+    repositories::{self, Removal},
+    usage,
+};
 
 /// Variables per statement; SQLite allows 32,766, PostgreSQL 65,535.
 const PER_STATEMENT: usize = 500;
@@ -52,6 +59,8 @@ pub enum Put {
         /// Manifests it lacks, in the order asked.
         manifests: Vec<Digest>,
     },
+    /// Nothing was stored, because the tag must go on naming what it names.
+    Held(Hold),
 }
 
 /// A stored manifest.
@@ -76,6 +85,11 @@ pub async fn put(db: &Db, new: &NewManifest<'_>) -> Result<Put, Error> {
     let manifests = missing(&mut tx, Held::Manifests, repository, new.manifests).await?;
     if !blobs.is_empty() || !manifests.is_empty() {
         return Ok(Put::Missing { blobs, manifests });
+    }
+    if let Some(tag) = new.tag
+        && let Some(hold) = held_tags::on_tag(&mut tx, new.repository, tag, Some(new.digest)).await?
+    {
+        return Ok(Put::Held(hold));
     }
     store(&mut tx, repository, new).await?;
     let push = match new.tag {
@@ -206,19 +220,22 @@ pub async fn get(db: &Db, repository: &RepoName, reference: &Reference) -> Resul
     Ok(Some(Manifest { digest, media_type: row.media_type, bytes: row.bytes }))
 }
 
-/// Removes a manifest and every tag that names it. False when it is not there.
+/// Removes a manifest and every tag that names it, unless somebody holds it or something that needs it.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn delete(db: &Db, repository: &RepoName, digest: &Digest) -> Result<bool, Error> {
+pub async fn delete(db: &Db, repository: &RepoName, digest: &Digest) -> Result<Removal, Error> {
     let mut tx = db.write().await?;
+    if let Some(hold) = held_tags::on_content(&mut tx, repository, digest).await? {
+        return Ok(Removal::Held(hold));
+    }
     let gone = sqlx::query("DELETE FROM manifests WHERE digest = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1)")
         .bind(repository.as_str())
         .bind(digest.to_string())
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(gone.rows_affected() > 0)
+    Ok(Removal::of(gone.rows_affected()))
 }
 
 #[cfg(test)]
@@ -324,12 +341,65 @@ mod tests {
         for (tag, bytes) in [("v1", b"one"), ("v2", b"two"), ("latest", b"one")] {
             pushed(&db, Some(tag), bytes, &[], &[]).await;
         }
-        assert!(delete(&db, &name, &Digest::of(b"one")).await.unwrap());
-        assert!(!delete(&db, &name, &Digest::of(b"one")).await.unwrap());
+        assert_eq!(delete(&db, &name, &Digest::of(b"one")).await.unwrap(), Removal::Gone);
+        assert_eq!(delete(&db, &name, &Digest::of(b"one")).await.unwrap(), Removal::Unknown);
         assert_eq!(tags(&db).await, ["v2"]);
-        assert!(repositories::delete_tag(&db, &name, &"v2".parse().unwrap()).await.unwrap());
+        assert_eq!(repositories::delete_tag(&db, &name, &"v2".parse().unwrap()).await.unwrap(), Removal::Gone);
         assert!(get(&db, &name, &"v2".parse().unwrap()).await.unwrap().is_none());
         assert!(get(&db, &name, &Reference::Digest(Digest::of(b"two"))).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_held_stays_and_everything_else_may_go() {
+        let (_dir, db) = opened().await;
+        let name = "1/a".parse().unwrap();
+        let (child, top, other) = (Digest::of(b"child"), Digest::of(b"top"), Digest::of(b"other"));
+        repositories::add_blob(&db, &name, &Digest::of(b"layer"), 5, 0, 0).await.unwrap();
+        pushed(&db, None, b"child", &[Digest::of(b"layer")], &[]).await;
+        pushed(&db, Some("v1"), b"top", &[], std::slice::from_ref(&child)).await;
+        pushed(&db, Some("v2"), b"top", &[], std::slice::from_ref(&child)).await;
+        let hold = Hold { tag: "v1".into(), digest: top.clone(), reason: "it is needed".into(), page: "/why".into() };
+        let mut tx = db.write().await.unwrap();
+        held_tags::hold(&mut tx, "somebody", &name, &hold).await.unwrap();
+        held_tags::hold(&mut tx, "somebody", &name, &hold).await.unwrap();
+        tx.commit().await.unwrap();
+
+        assert_eq!(pushed(&db, Some("v1"), b"other", &[], &[]).await, Put::Held(hold.clone()));
+        assert!(get(&db, &name, &Reference::Digest(other.clone())).await.unwrap().is_none(), "a refused manifest is not stored");
+        assert!(matches!(pushed(&db, Some("v1"), b"top", &[], std::slice::from_ref(&child)).await, Put::Stored(Some(_))));
+        for tag in ["v2", "v3"] {
+            assert!(matches!(pushed(&db, Some(tag), b"other", &[], &[]).await, Put::Stored(Some(_))), "{tag}");
+        }
+        let v1: Tag = "v1".parse().unwrap();
+        assert_eq!(repositories::delete_tag(&db, &name, &v1).await.unwrap(), Removal::Held(hold.clone()));
+        assert_eq!(delete(&db, &name, &top).await.unwrap(), Removal::Held(hold.clone()));
+        assert_eq!(delete(&db, &name, &child).await.unwrap(), Removal::Held(hold.clone()));
+        let mut tx = db.write().await.unwrap();
+        assert_eq!(held_tags::on_content(&mut tx, &name, &Digest::of(b"layer")).await.unwrap(), Some(hold));
+        assert_eq!(held_tags::on_content(&mut tx, &"1/b".parse().unwrap(), &top).await.unwrap(), None);
+        drop(tx);
+        assert_eq!(delete(&db, &name, &other).await.unwrap(), Removal::Gone);
+
+        let mut tx = db.write().await.unwrap();
+        held_tags::release(&mut tx, "somebody").await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(matches!(pushed(&db, Some("v1"), b"other", &[], &[]).await, Put::Stored(Some(_))));
+        assert_eq!(delete(&db, &name, &child).await.unwrap(), Removal::Gone);
+    }
+
+    #[tokio::test]
+    async fn a_tag_that_had_moved_on_before_it_was_held_is_free() {
+        let (_dir, db) = opened().await;
+        let name: RepoName = "1/a".parse().unwrap();
+        pushed(&db, Some("v1"), b"one", &[], &[]).await;
+        pushed(&db, Some("v1"), b"two", &[], &[]).await;
+        let hold = Hold { tag: "v1".into(), digest: Digest::of(b"one"), reason: "it is needed".into(), page: "/why".into() };
+        let mut tx = db.write().await.unwrap();
+        held_tags::hold(&mut tx, "somebody", &name, &hold).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(matches!(pushed(&db, Some("v1"), b"three", &[], &[]).await, Put::Stored(Some(_))));
+        assert_eq!(repositories::delete_tag(&db, &name, &"v1".parse().unwrap()).await.unwrap(), Removal::Gone);
+        assert_eq!(delete(&db, &name, &Digest::of(b"one")).await.unwrap(), Removal::Held(hold), "the content itself is still needed");
     }
 
     #[tokio::test]

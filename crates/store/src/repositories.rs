@@ -2,11 +2,17 @@
 
 use model::{
     digest::Digest,
+    id::OrganizationId,
     name::{RepoName, Tag},
 };
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::{Db, error::Error, usage};
+use crate::{
+    Db, RightsChange,
+    error::Error,
+    held_tags::{self, Hold},
+    usage,
+};
 
 /// The row of a repository, `None` when nothing was ever pushed to it.
 pub(crate) async fn id(executor: impl SqliteExecutor<'_>, repository: &RepoName) -> Result<Option<i64>, Error> {
@@ -25,6 +31,47 @@ pub(crate) async fn ensure(tx: &mut SqliteConnection, repository: &RepoName, now
         .fetch_one(tx)
         .await?;
     Ok(id)
+}
+
+/// Whether anybody may pull from a repository.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn is_public(db: &Db, repository: &RepoName) -> Result<bool, Error> {
+    let public: Option<bool> =
+        sqlx::query_scalar("SELECT public FROM repositories WHERE name = $1").bind(repository.as_str()).fetch_optional(db.read()).await?;
+    Ok(public.unwrap_or(false))
+}
+
+/// Lets anybody pull from a repository, or no longer. False when it is unknown.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn set_public(change: &mut RightsChange, repository: &RepoName, public: bool) -> Result<bool, Error> {
+    let update = sqlx::query("UPDATE repositories SET public = $2 WHERE name = $1");
+    let done = update.bind(repository.as_str()).bind(public).execute(&mut ***change).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A repository in a list.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether anybody may pull from it.
+    pub public: bool,
+    /// When something was first pushed to it, milliseconds since 1970.
+    pub created_at: i64,
+}
+
+/// Repositories of an organization by name.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn list(db: &Db, organization: OrganizationId, offset: i64, limit: i64) -> Result<Vec<Listed>, Error> {
+    let rows =
+        sqlx::query_as("SELECT name, public, created_at FROM repositories WHERE organization_id = $1 ORDER BY name LIMIT $2 OFFSET $3");
+    Ok(rows.bind(organization.0).bind(limit).bind(offset).fetch_all(db.read()).await?)
 }
 
 /// Size of a blob that this repository holds.
@@ -135,19 +182,39 @@ pub async fn tag(db: &Db, repository: &RepoName, tag: &Tag) -> Result<Option<Dig
     found.map(|text| text.parse().map_err(|_| Error::row("tags", "digest", &text))).transpose()
 }
 
-/// Removes a tag; what it named stays. False when it is not there.
+/// What became of a wish to remove something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Gone,
+    /// It was not there.
+    Unknown,
+    /// Nothing was removed, because somebody holds it.
+    Held(Hold),
+}
+
+impl Removal {
+    pub(crate) fn of(rows: u64) -> Self {
+        if rows > 0 { Self::Gone } else { Self::Unknown }
+    }
+}
+
+/// Removes a tag; what it named stays.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn delete_tag(db: &Db, repository: &RepoName, tag: &Tag) -> Result<bool, Error> {
+pub async fn delete_tag(db: &Db, repository: &RepoName, tag: &Tag) -> Result<Removal, Error> {
     let mut tx = db.write().await?;
+    if let Some(hold) = held_tags::on_tag(&mut tx, repository, tag, None).await? {
+        return Ok(Removal::Held(hold));
+    }
     let gone = sqlx::query("DELETE FROM tags WHERE name = $2 AND repository_id = (SELECT id FROM repositories WHERE name = $1)")
         .bind(repository.as_str())
         .bind(tag.as_str())
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    Ok(gone.rows_affected() > 0)
+    Ok(Removal::of(gone.rows_affected()))
 }
 
 #[cfg(test)]
@@ -199,12 +266,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_repository_is_public_only_when_it_was_made_so() {
+        let (_dir, db) = opened().await;
+        let before = db.rights_version();
+        for name in ["1/b", "1/a", "2/a"] {
+            add_blob(&db, &repo(name), &Digest::of(b"x"), 1, 5, 0).await.unwrap();
+        }
+        let set = async |name: &str, public| {
+            let mut change = db.change_rights().await.unwrap();
+            let known = set_public(&mut change, &repo(name), public).await.unwrap();
+            change.commit().await.unwrap();
+            known
+        };
+        assert!(!set("1/nowhere", true).await);
+        assert!(set("1/a", true).await);
+        assert!(is_public(&db, &repo("1/a")).await.unwrap() && !is_public(&db, &repo("2/a")).await.unwrap());
+        assert!(!is_public(&db, &repo("1/nowhere")).await.unwrap());
+        let listed = list(&db, OrganizationId(1), 0, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|one| (one.name.as_str(), one.public)).collect::<Vec<_>>(), [("1/a", true), ("1/b", false)]);
+        assert_eq!(list(&db, OrganizationId(1), 1, 1).await.unwrap()[0].name, "1/b");
+        assert!(set("1/a", false).await);
+        assert!(!is_public(&db, &repo("1/a")).await.unwrap());
+        assert_eq!(db.rights_version(), before + 3);
+    }
+
+    #[tokio::test]
     async fn an_unknown_repository_has_no_tags_list() {
         let (_dir, db) = opened().await;
         assert_eq!(tags(&db, &repo("1/a"), None, 10).await.unwrap(), None);
         add_blob(&db, &repo("1/a"), &Digest::of(b"x"), 1, 0, 0).await.unwrap();
         assert_eq!(tags(&db, &repo("1/a"), None, 10).await.unwrap(), Some(vec![]));
-        assert!(!delete_tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap());
+        assert_eq!(delete_tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap(), Removal::Unknown);
         assert_eq!(tag(&db, &repo("1/a"), &"v1".parse().unwrap()).await.unwrap(), None);
     }
 }

@@ -250,7 +250,7 @@ async fn token(Extension(caller): Extension<Caller>, RawQuery(query): RawQuery) 
         Caller::Refused(sentence) => {
             return Refusal::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, sentence, Value::Null).into_response();
         }
-        Caller::Anonymous => panic!("asked for a token without credentials"),
+        Caller::Anonymous | Caller::Guest(_) => panic!("asked for a token without credentials"),
     };
     let query = query.unwrap_or_default();
     let wanted = query.split('&').filter_map(|pair| pair.strip_prefix("scope="));

@@ -4,6 +4,7 @@
 
 mod chunks;
 mod clients;
+mod door;
 mod hostile;
 mod house;
 mod manifests;

@@ -153,9 +153,9 @@ mod tests {
         let user = credentials.check(&db, "Dev@example.org", "correct horse", "here").await.unwrap();
         assert_eq!(credentials.verified.lock().unwrap().len(), 1);
         credentials.check(&db, "dev@example.org", "correct horse", "here").await.unwrap();
-        let mut tx = db.write().await.unwrap();
-        accounts::set_password(&mut tx, user.user, &hash("another one").unwrap()).await.unwrap();
-        tx.commit().await.unwrap();
+        let mut change = db.change_rights().await.unwrap();
+        accounts::set_password(&mut change, user.user, &hash("another one").unwrap()).await.unwrap();
+        change.commit().await.unwrap();
         assert_eq!(credentials.check(&db, "dev@example.org", "correct horse", "here").await, Err(Problem::LoginFailed));
     }
 
