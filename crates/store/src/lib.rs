@@ -9,6 +9,7 @@ pub mod db;
 pub mod engines;
 pub mod error;
 pub mod evidence;
+pub mod garbage;
 pub mod held_tags;
 pub mod jobs;
 pub mod manifests;

@@ -9,6 +9,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use crate::{
     Db,
     error::Error,
+    garbage,
     held_tags::{self, Hold},
     pushes,
     repositories::{self, Removal},
@@ -109,6 +110,7 @@ async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>
         .bind(new.digest.to_string())
         .fetch_optional(&mut *tx)
         .await?;
+    garbage::renew_manifest(tx, repository, new.digest).await?;
     if known.as_deref() == Some(new.media_type) {
         return Ok(());
     }

@@ -143,13 +143,17 @@ pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest
     Ok(true)
 }
 
+/// A blob sent or mounted again is wanted again, whatever garbage collection thought of it.
 async fn link(tx: &mut SqliteConnection, id: i64, digest: &Digest, now: i64) -> Result<(), Error> {
-    sqlx::query("INSERT INTO repository_blobs (repository_id, digest, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-        .bind(id)
-        .bind(digest.to_string())
-        .bind(now)
-        .execute(tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO repository_blobs (repository_id, digest, created_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (repository_id, digest) DO UPDATE SET unneeded_since = NULL",
+    )
+    .bind(id)
+    .bind(digest.to_string())
+    .bind(now)
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
