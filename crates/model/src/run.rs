@@ -17,6 +17,9 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Everything the engine may write to its root file system and `/tmp`, bytes.
     pub writable_bytes: u64,
+    /// Files and directories the engine may make.
+    #[serde(default = "Limits::default_files")]
+    pub files: u64,
     /// Wall clock from start to the kill, milliseconds.
     pub wall_ms: u64,
     /// Standard output and error together, bytes kept.
@@ -27,18 +30,29 @@ pub struct Limits {
 
 impl Limits {
     /// The limits of a certification run: memory by cluster size, ten minutes of wall clock.
+    ///
+    /// What an engine writes is kept in memory and counts as its memory, exactly and at every instant. It may fill three quarters of it, so that
+    /// an engine that writes too much is told "no space left" instead of being killed for want of memory.
     pub fn certification(size: ClusterSize, min_memory_mb: Option<f64>) -> Self {
         let wanted = min_memory_mb.filter(|mb| mb.is_finite() && *mb > 0.0).map_or(0, |mb| (mb * 1024.0 * 1024.0) as u64);
+        let memory_bytes = size.memory_bytes().max(wanted.min(64 << 30));
+        let writable_bytes = memory_bytes / 4 * 3;
         Self {
-            memory_bytes: size.memory_bytes().max(wanted.min(64 << 30)),
+            memory_bytes,
             pids: 1024,
             milli_cpus: 2000,
-            file_bytes: 2 << 30,
-            writable_bytes: 2 << 30,
+            file_bytes: writable_bytes.min(2 << 30),
+            writable_bytes,
+            files: Self::default_files(),
             wall_ms: 600_000,
             log_bytes: 1 << 20,
             log_line_bytes: 8 << 10,
         }
+    }
+
+    /// Each file costs about a kilobyte of kernel memory, which counts as the engine's.
+    fn default_files() -> u64 {
+        200_000
     }
 }
 
@@ -118,7 +132,7 @@ pub enum Exit {
 /// A limit that was reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHit {
-    /// The name in [`Limits`]: `memory_bytes`, `pids`, `log_bytes`, `log_line_bytes`, `wall_ms`...
+    /// The name in [`Limits`]: `memory_bytes`, `pids`, `files`, `writable_bytes`, `log_bytes`, `wall_ms`...
     pub limit: String,
     /// The limit.
     pub allowed: u64,
@@ -185,6 +199,19 @@ pub struct WrittenFile {
     pub bytes: u64,
 }
 
+/// A system call that an engine has no business with, and that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedCall {
+    /// The call, where it helps with what was asked for: `mount`, `unshare(NEWUSER)`, `socket(AF_PACKET)`.
+    pub call: String,
+    /// Name of the process that made it first.
+    pub process: String,
+    /// When that was, milliseconds since the run began.
+    pub at_ms: u64,
+    /// How often it was made.
+    pub count: u64,
+}
+
 /// What the sandbox saw of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -216,6 +243,12 @@ pub struct RunRecord {
     pub log_truncated: bool,
     /// Limits that were reached.
     pub limits_hit: Vec<LimitHit>,
+    /// System calls that were refused, in the order in which they were first made; `None` where the host cannot watch them.
+    #[serde(default)]
+    pub denied: Option<Vec<DeniedCall>>,
+    /// It was asked to end by SIGTERM, which it ignored, or it did not end within the time for it.
+    #[serde(default)]
+    pub deaf_to_sigterm: bool,
     /// Network attempts; `None` where the host's sandbox does not record them.
     pub network: Option<Vec<NetworkEvent>>,
 }

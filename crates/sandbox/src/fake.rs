@@ -190,6 +190,8 @@ impl Running for FakeRunning {
             log: state.log.clone(),
             log_truncated: false,
             limits_hit,
+            denied: Some(Vec::new()),
+            deaf_to_sigterm: false,
             network: None,
         })
     }

@@ -154,6 +154,7 @@ impl LocalSession {
             user: spec.user.clone(),
             file_bytes: spec.limits.file_bytes,
             writable_bytes: spec.limits.writable_bytes,
+            max_files: spec.limits.files,
             shared_memory_bytes: spec.limits.memory_bytes / 2,
             files: spec.files.iter().map(|f| FileHead { path: f.path.clone(), mode: f.mode, len: f.bytes.len() as u64 }).collect(),
             network: self.network.path(),

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use model::run::{FilesWritten, Transferred};
+use model::run::{DeniedCall, FilesWritten, Transferred};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::View;
@@ -36,6 +36,8 @@ pub(crate) struct Description {
     pub(crate) file_bytes: u64,
     /// Size of everything it may write, bytes.
     pub(crate) writable_bytes: u64,
+    /// Files and directories it may make.
+    pub(crate) max_files: u64,
     /// Size of `/dev/shm`, bytes.
     pub(crate) shared_memory_bytes: u64,
     /// Files to show inside; their bytes follow this description, in order.
@@ -89,20 +91,51 @@ pub(crate) enum Report {
         message: String,
     },
     /// The first process and everything below it is gone.
-    Ended {
-        /// Exit code, if it exited.
-        code: Option<i32>,
-        /// Signal, if it was killed.
-        signal: Option<i32>,
-        /// It was still there when it was asked to end.
-        stopped: bool,
-        /// Most bytes seen in use for written files.
-        written: u64,
-        /// Nothing more could have been written at the end.
-        full: bool,
-        /// What its processes read and wrote.
-        transferred: Option<Transferred>,
-        /// What it left.
-        files: FilesWritten,
-    },
+    Ended(End),
+}
+
+/// How the first process ended and what the helper saw.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct End {
+    /// Exit code, if it exited.
+    pub(crate) code: Option<i32>,
+    /// Signal, if it was killed.
+    pub(crate) signal: Option<i32>,
+    /// It was still there when it was asked to end.
+    pub(crate) stopped: bool,
+    /// It ignored the request, or was too slow to follow it.
+    pub(crate) deaf: bool,
+    /// What it wrote.
+    pub(crate) written: Written,
+    /// Refused system calls; `None` if nobody could listen.
+    pub(crate) denied: Option<Vec<DeniedCall>>,
+    /// What its processes read and wrote.
+    pub(crate) transferred: Option<Transferred>,
+    /// The files it left.
+    pub(crate) files: FilesWritten,
+}
+
+/// Use of what an engine may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Written {
+    /// Most bytes seen in use.
+    pub(crate) bytes: u64,
+    /// Most files and directories seen.
+    pub(crate) files: u64,
+    /// There was no room for more bytes.
+    pub(crate) is_full: bool,
+    /// There was no room for more files.
+    pub(crate) has_max_files: bool,
+}
+
+impl Written {
+    /// The highest values of two looks.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.max(other.bytes),
+            files: self.files.max(other.files),
+            is_full: self.is_full || other.is_full,
+            has_max_files: self.has_max_files || other.has_max_files,
+        }
+    }
 }

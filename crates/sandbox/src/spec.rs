@@ -10,6 +10,8 @@ const MAX_LAYERS: usize = 500;
 const MAX_INJECTED: usize = 64 << 20;
 const MIN_MEMORY: u64 = 8 << 20;
 const MIN_WRITABLE: u64 = 256 << 10;
+/// What every container has takes some dozens.
+const MIN_FILES: u64 = 256;
 /// The container's own preparation takes a few.
 const MIN_PIDS: u32 = 4;
 
@@ -25,6 +27,7 @@ pub(crate) fn check(rootfs: &Rootfs, spec: &RunSpec) -> Result<(), Error> {
         (spec.files.iter().map(|file| file.bytes.len()).sum::<usize>() > MAX_INJECTED, "the injected files have more than 64 MiB"),
         (limits.memory_bytes < MIN_MEMORY, "less than 8 MiB of memory"),
         (limits.writable_bytes < MIN_WRITABLE, "less than 256 KiB to write"),
+        (limits.files < MIN_FILES, "fewer than 256 files"),
         (limits.pids < MIN_PIDS, "fewer than 4 processes"),
         (limits.milli_cpus == 0, "no CPU time at all"),
         (limits.wall_ms == 0, "no time at all"),

@@ -16,14 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::run::{Exit, FilesWritten, InjectedFile, LimitHit, Limits, RunRecord, Stream, Transferred};
+use model::run::{Exit, InjectedFile, LimitHit, Limits, RunRecord, Stream};
 
 use crate::{
     Error, Running,
     cgroup::Group,
     local::Helper,
     log::{Kept, LogBook},
-    protocol::{Description, KILL, MAX_LINE, Report, STOP},
+    protocol::{Description, End, KILL, MAX_LINE, Report, STOP},
 };
 
 /// Until the engine's program runs; only mounts are made in this time.
@@ -158,17 +158,6 @@ impl Drop for Handle {
     }
 }
 
-/// How the first process ended, as the helper says.
-struct End {
-    code: Option<i32>,
-    signal: Option<i32>,
-    stopped: bool,
-    written: u64,
-    full: bool,
-    transferred: Option<Transferred>,
-    files: FilesWritten,
-}
-
 struct Supervisor<'a> {
     run: &'a Run,
     reports: Reports,
@@ -240,9 +229,9 @@ impl<'a> Supervisor<'a> {
                 }
                 Ok(Some(Report::Fault { message })) => self.book.gate(message),
                 Ok(Some(Report::Failed { step, message })) => return Err(Broken::Failed { step, message }),
-                Ok(Some(Report::Ended { code, signal, stopped, written, full, transferred, files })) => {
+                Ok(Some(Report::Ended(end))) => {
                     self.ran_for = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-                    return Ok(End { code, signal, stopped, written, full, transferred, files });
+                    return Ok(end);
                 }
                 Ok(None) => return Err(Broken::Gone(String::new())),
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
@@ -268,13 +257,16 @@ impl<'a> Supervisor<'a> {
         let mut hit = |name: &str, allowed: u64, peak: u64| limits_hit.push(LimitHit { limit: name.to_owned(), allowed, peak });
         if usage.oom_kills > 0 {
             hit("memory_bytes", limits.memory_bytes, usage.memory_peak);
-            self.book.gate(out_of_memory(limits, end.written));
+            self.book.gate(out_of_memory(limits, end.written.bytes));
         }
         if self.refused_in_time.unwrap_or(usage.forks_refused) > 0 {
             hit("pids", u64::from(limits.pids), usage.pids_peak.unwrap_or(u64::from(limits.pids)));
         }
-        if end.full {
-            hit("writable_bytes", limits.writable_bytes, end.written);
+        if end.written.is_full {
+            hit("writable_bytes", limits.writable_bytes, end.written.bytes);
+        }
+        if end.written.has_max_files {
+            hit("files", limits.files, end.written.files);
         }
         // The first process itself gets an error instead; a shell passes on what became of its child.
         if end.signal == Some(libc::SIGXFSZ) || end.code == Some(128 + libc::SIGXFSZ) {
@@ -302,6 +294,8 @@ impl<'a> Supervisor<'a> {
             log: lines,
             log_truncated: truncated,
             limits_hit,
+            denied: end.denied,
+            deaf_to_sigterm: end.deaf,
             network: None,
         }
     }

@@ -49,6 +49,7 @@ impl Fixture {
 /// The fixtures of a check; one line each.
 pub(crate) fn of(check: &str) -> Vec<Fixture> {
     match check {
+        "behaviour" => super::behaviour::tests::fixtures(),
         "entrypoint" => super::entrypoint::tests::fixtures(),
         "image" => super::image::tests::fixtures(),
         "layers" => super::layers::tests::fixtures(),

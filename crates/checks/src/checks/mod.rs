@@ -1,5 +1,6 @@
 //! The checks: one file each, one line each in the list.
 
+mod behaviour;
 mod ending;
 mod entrypoint;
 mod image;
@@ -26,6 +27,7 @@ use crate::{
 
 /// All checks, in alphabetical order.
 pub const CHECKS: &[Check] = &[
+    behaviour::CHECK,
     entrypoint::CHECK,
     image::CHECK,
     layers::CHECK,

@@ -2,7 +2,7 @@
 
 use model::{
     finding::{Finding, Severity},
-    run::{EngineKind, EngineRun, LimitHit, NotTestable, Outcome, Phase, Ready},
+    run::{EngineKind, EngineRun, LimitHit, NotTestable, Outcome, Phase, Ready, Stream},
 };
 
 use super::{
@@ -139,6 +139,9 @@ fn memory(run: &EngineRun, limit: u64) -> Finding {
     );
     finding = finding.message(format!("Error running container: out of memory ({})", size(limit))).at(phase).field("clusterSize");
     finding.evidence.push(format!("peak | {}", size(run.record.peak_memory_bytes)));
+    // Says how much of it were files, which are kept in memory.
+    let ours = run.record.log.iter().filter(|line| line.stream == Stream::Gate && line.text.contains("ran out of memory"));
+    finding.evidence.extend(ours.take(1).map(|line| format!("gate | {}", clip(&line.text, 240))));
     finding.evidence.extend(last_words(&run.record.log).lines);
     finding
 }
@@ -261,6 +264,11 @@ fn limit(hit: &LimitHit) -> Finding {
             "run.files",
             format!("Engine filled the {} it may write", size(allowed)),
             "Write less, and remove what is no longer needed.".to_owned(),
+        ),
+        "files" => (
+            "run.files",
+            format!("Engine made as many files as it may: {allowed}"),
+            "Make fewer files, and remove those no longer needed.".to_owned(),
         ),
         other => ("run.limit", format!("Engine reached the limit {} of {allowed}", clip(other, 40)), "Use less of it.".to_owned()),
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use image::{Descriptor, LayerProblem};
 use model::run::{
-    EngineKind, EngineOutput, Exchange, Exit, FilesWritten, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready, RunRecord, Stream,
-    TaskState, Transferred, WrittenFile,
+    DeniedCall, EngineKind, EngineOutput, Exchange, Exit, FilesWritten, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready,
+    RunRecord, Stream, TaskState, Transferred, WrittenFile,
 };
 use serde_json::json;
 
@@ -121,6 +121,8 @@ fn record(exit: Exit) -> RunRecord {
         log: vec![line("listening on 8080")],
         log_truncated: false,
         limits_hit: Vec::new(),
+        denied: Some(Vec::new()),
+        deaf_to_sigterm: false,
         network: None,
     }
 }
@@ -332,6 +334,22 @@ impl Builder {
 
     pub(crate) fn limit_hit(mut self, hit: LimitHit) -> Self {
         self.run.record.limits_hit.push(hit);
+        self
+    }
+
+    pub(crate) fn denied(mut self, calls: &[&str]) -> Self {
+        let denied = |call: &&str| DeniedCall { call: (*call).to_owned(), process: "engine".into(), at_ms: 7, count: 2 };
+        self.run.record.denied = Some(calls.iter().map(denied).collect());
+        self
+    }
+
+    pub(crate) fn unwatched(mut self) -> Self {
+        self.run.record.denied = None;
+        self
+    }
+
+    pub(crate) fn deaf(mut self) -> Self {
+        self.run.record.deaf_to_sigterm = true;
         self
     }
 

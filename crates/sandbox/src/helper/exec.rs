@@ -4,6 +4,7 @@ use std::{
     ffi::{CString, NulError},
     fs::File,
     io::{self, PipeWriter, Read},
+    os::unix::net::UnixStream,
     path::Path,
     rc::Rc,
 };
@@ -17,6 +18,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use super::{
     image::HOST_NAME,
     launch::{Word, leave, say},
+    listener,
 };
 use crate::{protocol::Program, seccomp::Filters};
 
@@ -33,11 +35,13 @@ pub(crate) struct Start {
     program: Program,
     filters: Filters,
     mouth: Rc<PipeWriter>,
+    post: Rc<UnixStream>,
 }
 
 impl Start {
     /// `home` is the user's, for engines that bring no `HOME`.
-    pub(crate) fn new(program: &Program, home: String, filters: Filters, mouth: Rc<PipeWriter>) -> Self {
+    /// Words go to `mouth`, the listener of refused system calls to `post`.
+    pub(crate) fn new(program: &Program, home: String, filters: Filters, mouth: Rc<PipeWriter>, post: Rc<UnixStream>) -> Self {
         let mut program = program.clone();
         if let Program::Engine { env, .. } = &mut program {
             for (name, value) in [("PATH", DEFAULT_PATH), ("HOSTNAME", HOST_NAME), ("HOME", &home)] {
@@ -46,7 +50,7 @@ impl Start {
                 }
             }
         }
-        Self { program, filters, mouth }
+        Self { program, filters, mouth, post }
     }
 
     fn fail(&self, step: &str, message: String) -> ! {
@@ -68,8 +72,14 @@ impl Executor for Start {
 
     fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
         restore_signals();
-        if let Err(error) = self.filters.install() {
-            self.fail("install the system call filter", error.to_string());
+        match self.filters.install() {
+            Ok(None) => {}
+            Ok(Some(listener)) => {
+                if let Err(error) = listener::hand_over(&self.post, &listener) {
+                    self.fail("hand over the listener of refused system calls", error.to_string());
+                }
+            }
+            Err(error) => self.fail("install the system call filter", error.to_string()),
         }
         match &self.program {
             Program::Engine { args, env } => {

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::net::UnixStream},
     rc::Rc,
 };
 
@@ -19,6 +19,7 @@ use super::{
     exec::Start,
     fork::{Side, fork_into},
     image::Prepared,
+    listener::Listener,
     mounts::Private,
     with_causes,
 };
@@ -49,6 +50,8 @@ pub(crate) struct Started {
     pub(crate) pid: Pid,
     /// It ended at once because its program could not be run.
     pub(crate) fault: Option<(i32, String)>,
+    /// Where the system calls are told that it is refused.
+    pub(crate) listener: Option<Listener>,
 }
 
 /// Creates the container and waits until its program runs or cannot be run.
@@ -61,12 +64,13 @@ pub(crate) fn launch(private: &Private, description: &Description, prepared: Pre
     let (ear, mouth) = io::pipe().map_err(during("make a pipe"))?;
     let filters = Filters::compile().map_err(during("compile the system call filter"))?;
     let mouth = Rc::new(mouth);
-    let start = Start::new(&description.program, prepared.user.home, filters, mouth.clone());
+    let (letterbox, post) = UnixStream::pair().map_err(during("make a socket"))?;
+    let start = Start::new(&description.program, prepared.user.home, filters, mouth.clone(), Rc::new(post));
     let unified = description.cgroup.iter().position(|view| view.unified);
     let group = unified.map(|i| File::open(private.cgroup(i))).transpose().map_err(during("open the control group"))?;
     match fork_into(group.as_ref().map(AsFd::as_fd)).map_err(during("fork the launcher"))? {
         Side::Child => {
-            drop(ear);
+            drop((ear, letterbox));
             let code = match create(private, description, start, output, &mouth) {
                 Ok(()) => 0,
                 Err(word) => {
@@ -78,7 +82,8 @@ pub(crate) fn launch(private: &Private, description: &Description, prepared: Pre
         }
         Side::Parent(launcher) => {
             drop((start, mouth, output));
-            listen(ear, launcher)
+            let (pid, fault) = listen(ear, launcher)?;
+            Ok(Started { pid, fault, listener: Listener::receive(&letterbox) })
         }
     }
 }
@@ -109,7 +114,7 @@ pub(super) fn leave(code: i32) -> ! {
 }
 
 /// Both launcher and first process have closed their end when there is nothing more to hear.
-fn listen(ear: PipeReader, launcher: Pid) -> Result<Started, Trouble> {
+fn listen(ear: PipeReader, launcher: Pid) -> Result<(Pid, Option<(i32, String)>), Trouble> {
     let (mut pid, mut fault) = (None, None);
     for line in BufReader::new(ear).lines() {
         match serde_json::from_str(&line.map_err(during("listen to the launcher"))?).map_err(during("listen to the launcher"))? {
@@ -122,7 +127,7 @@ fn listen(ear: PipeReader, launcher: Pid) -> Result<Started, Trouble> {
     }
     let ended = waitpid(Some(launcher), WaitOptions::empty()).map_err(during("wait for the launcher"))?;
     match pid {
-        Some(pid) => Ok(Started { pid, fault }),
+        Some(pid) => Ok((pid, fault)),
         None => {
             let how = ended.map_or_else(|| "it is still there".to_owned(), |(_, status)| format!("{status:?}"));
             let message = format!("the launcher ended without a word ({how}); is the memory limit too small?");

@@ -9,6 +9,7 @@ mod fork;
 mod image;
 mod inside;
 mod launch;
+mod listener;
 mod mounts;
 mod oci;
 mod user;
@@ -22,14 +23,13 @@ use std::{
     path::Path,
 };
 
-use model::run::FilesWritten;
 use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Signal, getppid, set_parent_process_death_signal},
     stdio,
 };
 
-use crate::protocol::{Description, MAX_LINE, Report};
+use crate::protocol::{Description, End, MAX_LINE, Report};
 
 /// Why no container came to be.
 #[derive(Debug)]
@@ -78,11 +78,7 @@ fn serve() -> i32 {
         Ok(()) => 0,
         Err(Trouble::Fault { code, message }) => {
             send(&control, &Report::Fault { message });
-            let files = FilesWritten::default();
-            send(
-                &control,
-                &Report::Ended { code: Some(code), signal: None, stopped: false, written: 0, full: false, transferred: None, files },
-            );
+            send(&control, &Report::Ended(End { code: Some(code), denied: Some(Vec::new()), ..End::default() }));
             0
         }
         Err(Trouble::Failed { step, message }) => {

@@ -25,13 +25,11 @@ use rustix::{
 use super::{Trouble, during};
 use crate::{
     cgroup::cgroup_mounts,
-    protocol::{Description, FileHead},
+    protocol::{Description, FileHead, Written},
 };
 
 /// Room for descriptions and state besides the injected files.
 const STATE_BYTES: u64 = 4 << 20;
-/// Files and directories an engine may make. Each costs kernel memory, which counts as the engine's.
-const MAX_FILES: u64 = 200_000;
 
 /// The private file systems.
 pub(crate) struct Private {
@@ -77,15 +75,17 @@ impl Private {
         Ok(path)
     }
 
-    /// Bytes in use for what the engine wrote, and whether more could still be written.
-    pub(crate) fn written(&self) -> (u64, bool) {
+    /// What the engine has written and whether it could write more.
+    pub(crate) fn written(&self) -> Written {
         let full_below = 64 << 10;
         match rustix::fs::statvfs(self.path("writable")) {
-            Ok(StatVfs { f_blocks, f_bfree, f_frsize, f_ffree, .. }) => {
-                let free = f_bfree * f_frsize;
-                ((f_blocks - f_bfree) * f_frsize, free < full_below || f_ffree == 0)
-            }
-            Err(_) => (0, false),
+            Ok(StatVfs { f_blocks, f_bfree, f_frsize, f_files, f_ffree, .. }) => Written {
+                bytes: f_blocks.saturating_sub(f_bfree) * f_frsize,
+                files: f_files.saturating_sub(f_ffree),
+                is_full: f_bfree * f_frsize < full_below,
+                has_max_files: f_ffree == 0,
+            },
+            Err(_) => Written::default(),
         }
     }
 
@@ -119,7 +119,7 @@ impl Private {
     fn mount_root(&self, description: &Description) -> Result<(), Trouble> {
         let step = "mount the root file system";
         let writable = self.path("writable");
-        tmpfs(&writable, &format!("size={},nr_inodes={MAX_FILES},mode=700", description.writable_bytes))?;
+        tmpfs(&writable, &format!("size={},nr_inodes={},mode=700", description.writable_bytes, description.max_files))?;
         let mut upper = fs::DirBuilder::new();
         upper.mode(0o755);
         upper.create(writable.join("upper")).map_err(during(step))?;

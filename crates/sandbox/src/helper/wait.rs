@@ -2,7 +2,10 @@
 
 use std::{
     io::{ErrorKind, Read},
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     time::{Duration, Instant},
 };
 
@@ -15,11 +18,12 @@ use rustix::{
 use super::{
     Trouble, during,
     launch::Started,
+    listener::Listener,
     mounts::Private,
     send,
     written::{self, Before},
 };
-use crate::protocol::{KILL, Report, STOP};
+use crate::protocol::{End, KILL, Report, STOP};
 
 /// From SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -27,72 +31,125 @@ const GRACE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Reports the start, waits for the end, reports the end.
-pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, started: Started) -> Result<(), Trouble> {
+pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut started: Started) -> Result<(), Trouble> {
     let pid = started.pid;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(during("watch the container"))?;
     if let Some((_, message)) = &started.fault {
         send(control, &Report::Fault { message: message.clone() });
     }
     send(control, &Report::Started);
-    let mut kill_at: Option<Instant> = None;
-    let mut written = 0;
+    let mut request: Option<Request> = None;
+    let mut end = End::default();
     loop {
-        let pause = kill_at.map_or(LOOK, |at| LOOK.min(at.saturating_duration_since(Instant::now())));
-        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
-        let (ended, spoken) = {
-            let mut watched = [PollFd::new(&process, PollFlags::IN), PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN)];
-            match poll(&mut watched, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error).map_err(during("wait for the container")),
-            }
-            (!watched[0].revents().is_empty(), !watched[1].revents().is_empty())
-        };
-        written = private.written().0.max(written);
-        if ended {
+        let pause = request.map_or(LOOK, |request| LOOK.min(request.kill_at.saturating_duration_since(Instant::now())));
+        let seen = look(&process, control, started.listener.as_ref(), pause)?;
+        end.written = end.written.or(private.written());
+        if seen.ended {
             break;
         }
-        if spoken {
-            let at = obey(control, pid);
-            kill_at = Some(kill_at.map_or(at, |earlier| earlier.min(at)));
+        if seen.spoken {
+            let new = obey(control, pid);
+            request = Some(request.map_or(new, |earlier| earlier.sooner(new)));
         }
-        if kill_at.is_some_and(|at| at <= Instant::now()) {
+        if let Some(listener) = started.listener.as_mut().filter(|_| seen.told) {
+            listener.answer();
+        }
+        if let Some(request) = request.filter(|request| request.kill_at <= Instant::now()) {
+            end.deaf |= request.is_polite;
             let _ = kill_process(pid, Signal::KILL);
         }
     }
     // The kernel has added to the first process what it counted of all the others, and forgets it when the process is reaped.
     let transferred = transferred(pid);
     let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).map_err(during("wait for the container"))?;
-    let (written_now, full) = private.written();
-    written = written.max(written_now);
-    let code = started.fault.map(|(code, _)| code).or_else(|| status.as_ref().and_then(|status| status.exit_status()));
-    let signal = status.as_ref().and_then(|status| status.terminating_signal());
-    let files = written::files(&private.upper(), before);
-    send(control, &Report::Ended { code, signal, stopped: kill_at.is_some(), written, full, transferred, files });
+    end.written = end.written.or(private.written());
+    end.code = started.fault.map(|(code, _)| code).or_else(|| status.as_ref().and_then(|status| status.exit_status()));
+    end.signal = status.as_ref().and_then(|status| status.terminating_signal());
+    end.stopped = request.is_some();
+    end.denied = started.listener.map(Listener::into_denied);
+    end.transferred = transferred;
+    end.files = written::files(&private.upper(), before);
+    send(control, &Report::Ended(end));
     reap_the_rest();
     Ok(())
 }
 
+/// What there was to see.
+struct Seen {
+    ended: bool,
+    spoken: bool,
+    told: bool,
+}
+
+/// Waits until there is something, or the pause is over.
+fn look(process: &OwnedFd, control: &UnixStream, listener: Option<&Listener>, pause: Duration) -> Result<Seen, Trouble> {
+    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
+    let mut watched = vec![PollFd::new(process, PollFlags::IN), PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN)];
+    watched.extend(listener.and_then(Listener::fd).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    match poll(&mut watched, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error).map_err(during("wait for the container")),
+    }
+    let is_ready = |i: usize| watched.get(i).is_some_and(|fd| !fd.revents().is_empty());
+    Ok(Seen { ended: is_ready(0), spoken: is_ready(1), told: is_ready(2) })
+}
+
+/// That the container has to end.
+#[derive(Clone, Copy)]
+struct Request {
+    kill_at: Instant,
+    /// It was asked, and could have listened.
+    is_polite: bool,
+}
+
+impl Request {
+    fn sooner(self, other: Self) -> Self {
+        if other.kill_at < self.kill_at { other } else { self }
+    }
+}
+
 /// Does what the server says and returns when to kill. A server that is gone wants it killed.
-fn obey(mut control: &UnixStream, pid: Pid) -> Instant {
+fn obey(mut control: &UnixStream, pid: Pid) -> Request {
     let mut word = [0];
     let asked = match control.read(&mut word) {
         Ok(1) => word[0],
         Err(error) if error.kind() == ErrorKind::Interrupted => STOP,
         _ => KILL,
     };
-    // The kernel drops signals that the first process of a pid namespace has no handler for: waiting for those would be a waste of time.
-    if asked == STOP && catches_sigterm(pid) {
-        let _ = kill_process(pid, Signal::TERM);
-        return Instant::now() + GRACE;
+    let now = Instant::now();
+    if asked != STOP {
+        return Request { kill_at: now, is_polite: false };
     }
-    Instant::now()
+    // The kernel drops signals that the first process of a pid namespace has no handler for: waiting for those would be a waste of time.
+    match on_sigterm(pid) {
+        Disposition::Caught => {
+            let _ = kill_process(pid, Signal::TERM);
+            Request { kill_at: now + GRACE, is_polite: true }
+        }
+        Disposition::Ignored => Request { kill_at: now, is_polite: true },
+        Disposition::Default => Request { kill_at: now, is_polite: false },
+    }
 }
 
-fn catches_sigterm(pid: Pid) -> bool {
+/// What a process does with SIGTERM.
+enum Disposition {
+    Caught,
+    Ignored,
+    Default,
+}
+
+fn on_sigterm(pid: Pid) -> Disposition {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid())).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let mask = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (Signal::TERM.as_raw() - 1)) != 0
+    let has = |field: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(field));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        mask & (1 << (Signal::TERM.as_raw() - 1)) != 0
+    };
+    match (has("SigCgt:"), has("SigIgn:")) {
+        (true, _) => Disposition::Caught,
+        (_, true) => Disposition::Ignored,
+        _ => Disposition::Default,
+    }
 }
 
 /// What the processes read and wrote by system calls.

@@ -1,6 +1,8 @@
 //! What an engine is and is not, seen from inside.
 
-use model::run::Stream;
+use std::{fs, os::unix::fs::symlink};
+
+use model::run::{DeniedCall, Stream};
 
 use crate::support::{Bench, assert_ok, of, stdout};
 
@@ -66,4 +68,40 @@ fn the_mounts_that_hold_the_root_refuse_setuid_and_devices() {
     let root = lines.iter().find(|line| line.contains(" / overlay ")).unwrap();
     assert!(root.contains("nosuid") && root.contains("nodev"), "{root}");
     assert!(of(&record, Stream::Stderr)[0].contains("No space left"), "{record:?}");
+}
+
+fn bench_with(tools: &[&str]) -> Bench {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("base/bin")).unwrap();
+    tools.iter().for_each(|tool| symlink("busybox", bench.path("base/bin").join(tool)).unwrap());
+    bench
+}
+
+#[test]
+fn refused_calls_are_told_with_their_number_and_the_process() {
+    let bench = bench_with(&["mount", "unshare"]);
+    let record = bench.sh("for i in 1 2 3; do mount -t tmpfs none /tmp; done; unshare -U true; unshare -n true; echo on");
+    let denied = record.denied.as_deref().unwrap();
+    let seen: Vec<_> = denied.iter().map(|DeniedCall { call, process, count, .. }| (call.as_str(), process.as_str(), *count)).collect();
+    assert_eq!(seen, [("mount", "mount", 3), ("unshare(NEWUSER)", "unshare", 1), ("unshare(NEWNET)", "unshare", 1)], "{record:#?}");
+    assert!(of(&record, Stream::Stderr).iter().all(|line| line.contains("ermi")), "the error is the ordinary one: {record:#?}");
+    assert_eq!(stdout(&record), ["on"]);
+}
+
+#[test]
+fn an_engine_that_keeps_trying_is_not_listened_to_for_ever() {
+    let bench = bench_with(&[]);
+    let text = "int main() { long i, bad = 0; for (i = 0; i < 50000; i++) bad += syscall(165, 0, 0, 0, 0, 0) == 0; \
+                printf(\"%ld of %ld\\n\", bad, i); return 0; }";
+    fs::write(bench.path("try.c"), format!("#include <stdio.h>\n#include <unistd.h>\n{text}\n")).unwrap();
+    let compiled = std::process::Command::new("gcc")
+        .args(["-static", "-O1", "-w", "-o"])
+        .args([bench.path("base/bin/try"), bench.path("try.c")])
+        .status()
+        .expect("this test needs a C compiler: apt-get install gcc libc6-dev");
+    assert!(compiled.success());
+    let record = bench.run(&crate::support::spec(&["try"]));
+    assert_eq!(stdout(&record), ["0 of 50000"], "refused to the last: {record:#?}");
+    let denied = record.denied.unwrap();
+    assert_eq!((denied.len(), denied[0].count), (1, 20_000), "{denied:?}");
 }

@@ -65,6 +65,7 @@ fn stopping_lets_an_engine_finish_its_work() {
     let record = running.wait().unwrap();
     assert_eq!(record.exit, Exit::Stopped);
     assert_eq!(stdout(&record), ["up", "bye"]);
+    assert!(!record.deaf_to_sigterm);
     assert!(running.has_ended());
     assert_eq!(running.wait().unwrap(), record, "asked again, it says the same");
 }
@@ -78,7 +79,9 @@ fn stopping_ends_what_does_not_listen() {
             start_and_listen(&bench, &*session, &script_spec(&format!("{trap} sleep 1000 & echo up; while true; do sleep 0.2; done")));
         running.stop();
         running.stop();
-        assert_eq!(running.wait().unwrap().exit, Exit::Stopped, "{trap}");
+        let record = running.wait().unwrap();
+        assert_eq!(record.exit, Exit::Stopped, "{trap}");
+        assert_eq!(record.deaf_to_sigterm, !trap.is_empty(), "{trap}");
     }
 }
 

@@ -91,3 +91,13 @@ fn computing_time_is_rationed_and_counted() {
     let rationed = 2 * record.wall_ms * 100 / 1000 + 100;
     assert!(record.cpu_ms > 0 && record.cpu_ms <= rationed, "{} ms of CPU in {} ms", record.cpu_ms, record.wall_ms);
 }
+
+#[test]
+fn the_number_of_files_has_a_limit() {
+    let mut spec = script_spec("mkdir /many; i=0; while touch /many/$i 2>/dev/null; do i=$((i+1)); done; echo refused after $i");
+    spec.limits.files = 300;
+    let record = Bench::new().run(&spec);
+    let hit = hit(&record, "files");
+    assert_eq!((hit.allowed, hit.peak), (300, 300), "{record:?}");
+    assert!(stdout(&record)[0].starts_with("refused after 2"), "{record:?}");
+}

@@ -32,6 +32,8 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::warn("much log", webhook().limit_hit(hit("log_bytes", 1 << 20)).log_truncated(), "run.log"),
         Fixture::warn("log cut without a word", webhook().log_truncated(), "run.log"),
         Fixture::warn("a large file", webhook().limit_hit(hit("file_bytes", 2 << 30)), "run.files"),
+        Fixture::warn("many files", webhook().limit_hit(hit("files", 200_000)), "run.files"),
+        Fixture::warn("a full disk", webhook().limit_hit(hit("writable_bytes", 384 << 20)), "run.files"),
         Fixture::warn("a limit of tomorrow", webhook().limit_hit(hit("gpu_seconds", 5)), "run.limit"),
         Fixture::warn(
             "refused calls",
