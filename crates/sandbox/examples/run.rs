@@ -1,6 +1,7 @@
 //! Runs a command in a directory as if it were an image: `cargo run -p sandbox --example run -- ROOT COMMAND [ARGUMENT]...`
 //!
-//! Prints the log as it comes and the record at the end. It is also how a program hands over to the helper: by its own first argument.
+//! Prints the log as it comes and the record at the end; with `--doctor` alone, what this host holds. It is also how a program hands over to the
+//! helper: by its own first argument.
 
 use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -22,6 +23,12 @@ fn main() -> ExitCode {
     };
     if first == "sandbox-helper" {
         sandbox::helper_main();
+    }
+    if first == "--doctor" {
+        for line in sandbox::doctor::examine(env::temp_dir().join("sandbox-example"), Helper::default()) {
+            println!("{} {:<24} {:<44} {}", if line.ok { "ok  " } else { "FAIL" }, line.id, line.title, line.detail);
+        }
+        return ExitCode::SUCCESS;
     }
     let Ok(root) = PathBuf::from(&first).canonicalize() else {
         eprintln!("{first} is no directory");

@@ -312,14 +312,15 @@ fn limit_pids(run: &Result) -> Probe {
 }
 
 fn limit_cpu(run: &Result) -> Probe {
-    // A whole period may be used before the quota bites, at either end.
-    let allowed = COMPUTE_MS * u64::from(MILLI_CPUS) / 1000 + 100;
-    let verdict = judged(run, |run| match run.record.cpu_ms {
-        0 => Err("CPU time is not counted".to_owned()),
-        used if used <= allowed.max(run.record.wall_ms * u64::from(MILLI_CPUS) / 1000 + 100) => {
-            Ok(format!("a busy program got {used} ms of CPU in {} ms", run.record.wall_ms))
+    let verdict = judged(run, |run| match (run.number("used_ms"), run.number("computed_ms")) {
+        _ if run.record.cpu_ms == 0 => Err("CPU time is not counted".to_owned()),
+        (Some(used), Some(wall)) => {
+            // A whole period may be used before the quota bites, at either end.
+            let allowed = wall * u64::from(MILLI_CPUS) / 1000 + 100;
+            let seen = format!("a busy program got {used} ms of CPU in {wall} ms");
+            if used <= allowed { Ok(seen) } else { Err(format!("{seen}, allowed were {allowed}")) }
         }
-        used => Err(format!("a busy program got {used} ms of CPU in {} ms, allowed were {allowed}", run.record.wall_ms)),
+        _ => Err("the probe said nothing".to_owned()),
     });
     line("limit.cpu", "CPU time is limited", verdict, "enable the cpu control group with quotas (CONFIG_CFS_BANDWIDTH)")
 }
