@@ -1,7 +1,7 @@
 //! Runs a command in a directory as if it were an image: `cargo run -p sandbox --example run -- ROOT COMMAND [ARGUMENT]...`
 //!
-//! Prints the log as it comes and the record at the end; with `--doctor` alone, what this host holds. It is also how a program hands over to the
-//! helper: by its own first argument.
+//! Prints the log as it comes and the record at the end; with `--doctor` alone, what this host holds; with `--enter COMMAND`, runs the command as root
+//! of an ordinary user's own namespace. It is also how a program hands over to the helper: by its own first argument.
 
 use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -24,7 +24,17 @@ fn main() -> ExitCode {
     if first == "sandbox-helper" {
         sandbox::helper_main();
     }
+    if let Err(obstacle) = sandbox::ordinary::enter() {
+        eprintln!("{obstacle}");
+    }
+    if first == "--enter" {
+        // Tests have threads from the beginning; they are started from here.
+        let mut command = std::process::Command::new(words.next().unwrap_or_default());
+        eprintln!("{}", std::os::unix::process::CommandExt::exec(command.args(words)));
+        return ExitCode::FAILURE;
+    }
     if first == "--doctor" {
+        println!("{}", sandbox::doctor::kind());
         for line in sandbox::doctor::examine(env::temp_dir().join("sandbox-example"), Helper::default()) {
             println!("{} {:<24} {:<44} {}", if line.ok { "ok  " } else { "FAIL" }, line.id, line.title, line.detail);
         }

@@ -140,22 +140,27 @@ fn line(id: &'static str, title: &'static str, verdict: std::result::Result<Stri
     Probe { id, title, ok, detail, mend: (!ok).then(|| mend.to_owned()), required: true }
 }
 
+/// The kind of host, in a few words: who runs here, with which control groups, on which kernel.
+pub fn kind() -> String {
+    let who = crate::ordinary::describe().unwrap_or_else(|_| format!("user {}", rustix::process::geteuid().as_raw()));
+    let groups = Layout::of_host().map_or_else(|_| "no usable control groups".to_owned(), |layout| layout.describe());
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{who}; {groups}; Linux {}", release.trim())
+}
+
 fn privilege() -> Probe {
-    let user = rustix::process::geteuid();
-    let verdict = if user.is_root() {
-        Ok("root".to_owned())
-    } else {
-        Err(format!("user {} may not make namespaces for others' code", user.as_raw()))
+    let (verdict, mend) = match crate::ordinary::describe() {
+        Ok(who) => (Ok(who), String::new()),
+        Err(obstacle) => (Err(obstacle.found), format!("{}; or start plimsoll as root (sudo plimsoll serve)", obstacle.mend)),
     };
-    line("host.privilege", "may make namespaces and mounts", verdict, "start plimsoll as root (sudo plimsoll serve)")
+    line("host.privilege", "may make namespaces and mounts", verdict, &mend)
 }
 
 fn control_groups() -> Probe {
-    let verdict = match Layout::of_host() {
-        Ok(layout) => Ok(layout.describe()),
-        Err(error) => Err(error.to_string()),
+    let (verdict, mend) = match Layout::of_host() {
+        Ok(layout) => (Ok(layout.describe()), ""),
+        Err(error) => (Err(error.to_string()), error.mend()),
     };
-    let mend = "boot with the controllers memory, pids and cpu enabled (cgroup_enable=memory) and mount them at /sys/fs/cgroup";
     line("host.cgroups", "control groups can limit", verdict, mend)
 }
 

@@ -137,7 +137,7 @@ impl LocalSession {
             return Err(Error::Busy(self.id.clone()));
         }
         let layout = Layout::of_host().map_err(|error| {
-            let mend = "mount the control groups memory, pids, cpu and cpuacct".to_owned();
+            let mend = error.mend().to_owned();
             Error::HostNotReady(vec![ProbeFailure { id: "host.cgroups", detail: error.to_string(), mend }])
         })?;
         let mut make = fs::DirBuilder::new();

@@ -123,7 +123,8 @@ fn attempt(call: i64, args: [usize; 4]) -> String {
 
 fn names(dir: &str, wanted: impl Fn(fs::FileType) -> bool) -> String {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let wanted = entries.filter(|entry| entry.file_type().is_ok_and(&wanted));
+    // Not the entry's own type: a device may be mounted over a file.
+    let wanted = entries.filter(|entry| fs::symlink_metadata(entry.path()).is_ok_and(|found| wanted(found.file_type())));
     let mut names: Vec<_> = wanted.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names.join(",")

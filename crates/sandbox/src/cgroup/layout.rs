@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::place::Seeker;
+
 /// What a run needs. `cpuacct` only counts, the others limit.
 const NEEDED: [&str; 4] = ["memory", "pids", "cpu", "cpuacct"];
 /// Neither limits nor counts here, but the Java runtime believes in no limit at all where a version 1 host does not show it.
@@ -17,6 +19,8 @@ pub(super) const NEEDED_UNIFIED: [&str; 3] = ["memory", "pids", "cpu"];
 pub(crate) struct CgroupMount {
     /// Where.
     pub(crate) path: PathBuf,
+    /// The directory of the file system that is shown there.
+    shown: PathBuf,
     unified: bool,
     controllers: Vec<&'static str>,
 }
@@ -26,7 +30,7 @@ pub(crate) struct CgroupMount {
 pub(crate) enum Layout {
     /// Version 1: controller and root of its hierarchy; several controllers may share one. `cpuset` may be missing.
     Legacy(Vec<(&'static str, PathBuf)>),
-    /// Version 2.
+    /// Version 2: the directory below which runs are made.
     Unified(PathBuf),
 }
 
@@ -37,17 +41,46 @@ pub(crate) enum LayoutError {
     None,
     #[error("the controllers {0} are not there")]
     Missing(String),
+    #[error("the control group {} belongs to somebody else", .0.display())]
+    NotDelegated(PathBuf),
+    #[error("control groups of version 1 can be used by root only")]
+    LegacyNeedsRoot,
+}
+
+impl LayoutError {
+    /// What to do about it.
+    pub(crate) fn mend(&self) -> &'static str {
+        match self {
+            Self::None | Self::Missing(_) => {
+                "boot with the controllers memory, pids and cpu enabled (cgroup_enable=memory) and mount them at /sys/fs/cgroup; an ordinary user's \
+                 service needs Delegate=yes"
+            }
+            Self::NotDelegated(_) => {
+                "start plimsoll in a control group of its own: systemd-run --user --scope -p Delegate=yes plimsoll serve, or Delegate=yes in its unit"
+            }
+            Self::LegacyNeedsRoot => "start plimsoll as root, or boot with version 2 (kernel parameter systemd.unified_cgroup_hierarchy=1)",
+        }
+    }
 }
 
 impl Layout {
     /// Looks at the host.
     pub(crate) fn of_host() -> Result<Self, LayoutError> {
         let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        Self::choose(&cgroup_mounts(&text), |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())
+        let read = |root: &Path| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
+        let place = |mount: &CgroupMount| Seeker::current(&mount.shown).place(&mount.path);
+        match Self::choose(&cgroup_mounts(&text), read, place)? {
+            Self::Legacy(_) if !crate::ordinary::is_true_root() => Err(LayoutError::LegacyNeedsRoot),
+            layout => Ok(layout),
+        }
     }
 
     /// Version 1 wherever it has a needed controller, because a controller is in one generation at a time.
-    fn choose(mounts: &[CgroupMount], unified_controllers: impl Fn(&Path) -> String) -> Result<Self, LayoutError> {
+    fn choose(
+        mounts: &[CgroupMount],
+        unified_controllers: impl Fn(&Path) -> String,
+        place: impl Fn(&CgroupMount) -> Result<PathBuf, LayoutError>,
+    ) -> Result<Self, LayoutError> {
         let find =
             |name: &'static str| mounts.iter().find(|mount| mount.controllers.contains(&name)).map(|mount| (name, mount.path.clone()));
         let found: Vec<_> = NEEDED.into_iter().filter_map(find).collect();
@@ -59,10 +92,10 @@ impl Layout {
             missing(&NEEDED, &|name| found.iter().any(|(found, _)| *found == name))?;
             return Ok(Self::Legacy(found.into_iter().chain(find(CPUSET)).collect()));
         }
-        let root = &mounts.iter().find(|mount| mount.unified).ok_or(LayoutError::None)?.path;
-        let controllers = unified_controllers(root);
+        let place = place(mounts.iter().find(|mount| mount.unified).ok_or(LayoutError::None)?)?;
+        let controllers = unified_controllers(&place);
         missing(&NEEDED_UNIFIED, &|name| controllers.split_ascii_whitespace().any(|there| there == name))?;
-        Ok(Self::Unified(root.clone()))
+        Ok(Self::Unified(place))
     }
 
     pub(crate) fn is_unified(&self) -> bool {
@@ -99,8 +132,8 @@ impl Layout {
     /// For people.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Legacy(_) => "control groups version 1: memory, pids, cpu, cpuacct".to_owned(),
-            Self::Unified(root) => format!("control groups version 2 at {}", root.display()),
+            Self::Legacy(_) => "control groups version 1".to_owned(),
+            Self::Unified(place) => format!("control groups version 2 at {}", place.display()),
         }
     }
 }
@@ -112,7 +145,8 @@ pub(crate) fn cgroup_mounts(mountinfo: &str) -> Vec<CgroupMount> {
 
 fn cgroup_mount(line: &str) -> Option<CgroupMount> {
     let (left, right) = line.split_once(" - ")?;
-    let path = unescape(left.split(' ').nth(4)?);
+    let mut fields = left.split(' ').skip(3);
+    let (shown, path) = (unescape(fields.next()?), unescape(fields.next()?));
     let mut right = right.split(' ');
     let kind = right.next()?;
     let options: Vec<&str> = right.nth(1)?.split(',').collect();
@@ -122,7 +156,7 @@ fn cgroup_mount(line: &str) -> Option<CgroupMount> {
         _ => return None,
     };
     let controllers = NEEDED.into_iter().chain([CPUSET]).filter(|name| !unified && options.contains(name)).collect();
-    Some(CgroupMount { path, unified, controllers })
+    Some(CgroupMount { path, shown, unified, controllers })
 }
 
 /// The kernel writes space, tab, newline and backslash as three octal digits.
@@ -144,9 +178,13 @@ mod tests {
 29 25 0:26 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 ";
 
+    fn at_root(mount: &CgroupMount) -> Result<PathBuf, LayoutError> {
+        Ok(mount.path.clone())
+    }
+
     #[test]
     fn version_1_is_found_beside_an_empty_version_2() {
-        let layout = Layout::choose(&cgroup_mounts(HYBRID), |_| String::new()).unwrap();
+        let layout = Layout::choose(&cgroup_mounts(HYBRID), |_| String::new(), at_root).unwrap();
         assert!(!layout.is_unified());
         assert_eq!(layout.root_of("cpuacct"), Path::new("/sys/fs/cgroup/cpu,cpuacct"));
         assert_eq!(layout.root_of("pids"), Path::new("/sys/fs/cgroup/a b"));
@@ -157,15 +195,15 @@ mod tests {
     #[test]
     fn version_2_needs_its_controllers() {
         let mounts = cgroup_mounts("30 1 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
-        let layout = Layout::choose(&mounts, |_| "cpuset cpu io memory pids".to_owned()).unwrap();
+        let layout = Layout::choose(&mounts, |_| "cpuset cpu io memory pids".to_owned(), at_root).unwrap();
         assert_eq!(layout, Layout::Unified("/sys/fs/cgroup".into()));
-        assert_eq!(Layout::choose(&mounts, |_| "cpu".to_owned()), Err(LayoutError::Missing("memory, pids".to_owned())));
+        assert_eq!(Layout::choose(&mounts, |_| "cpu".to_owned(), at_root), Err(LayoutError::Missing("memory, pids".to_owned())));
     }
 
     #[test]
     fn half_a_version_1_and_nothing_at_all_are_refused() {
         let half = cgroup_mounts("27 25 0:24 / /cg/memory rw - cgroup cgroup rw,memory\n");
-        assert_eq!(Layout::choose(&half, |_| String::new()), Err(LayoutError::Missing("pids, cpu, cpuacct".to_owned())));
-        assert_eq!(Layout::choose(&cgroup_mounts("nonsense\n1 2 3"), |_| String::new()), Err(LayoutError::None));
+        assert_eq!(Layout::choose(&half, |_| String::new(), at_root), Err(LayoutError::Missing("pids, cpu, cpuacct".to_owned())));
+        assert_eq!(Layout::choose(&cgroup_mounts("nonsense\n1 2 3"), |_| String::new(), at_root), Err(LayoutError::None));
     }
 }

@@ -4,6 +4,7 @@
 //! decided by pure functions; this file does the writing.
 
 mod layout;
+mod place;
 mod settings;
 mod usage;
 
@@ -22,7 +23,7 @@ pub(crate) use usage::Usage;
 
 use crate::{Error, owner::owner_of};
 
-/// The one parent of all runs, below the root of every hierarchy.
+/// The one parent of all runs: below the root of every hierarchy of version 1, below our [`place`] in version 2.
 const PARENT: &str = "plimsoll";
 /// How long a killed group may take until it is empty. Processes stuck in the kernel longer than this are left to the next sweep.
 const EMPTY_WITHIN: Duration = Duration::from_secs(5);
@@ -164,7 +165,7 @@ fn make_parent(layout: &Layout, parent: &Path) -> Result<(), Error> {
             let path = dir.join("cgroup.subtree_control");
             let enabled = fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
             if let Some(missing) = settings::to_enable(&enabled) {
-                fs::write(&path, missing).map_err(|source| failed(&path, source))?;
+                place::enable(dir, &missing).map_err(|source| failed(&path, source))?;
             }
         }
     }
@@ -203,22 +204,26 @@ fn remove_dir(dir: &Path) {
     }
 }
 
+/// Where tests may make groups of version 2. Any Linux of today mounts it somewhere, even where version 1 has all the controllers.
+#[cfg(test)]
+pub(crate) fn unified_place() -> PathBuf {
+    if let Ok(Layout::Unified(place)) = Layout::of_host() {
+        return place;
+    }
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = table.lines().find(|line| line.contains(" - cgroup2 ")).expect("this test needs a mounted cgroup2");
+    PathBuf::from(line.split(' ').nth(4).unwrap())
+}
+
 #[cfg(test)]
 mod tests {
     use std::{os::unix::process::ExitStatusExt, process::Command};
 
     use super::*;
 
-    /// Any Linux of today mounts version 2 somewhere, even where version 1 has all the controllers.
-    fn unified_root() -> PathBuf {
-        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let line = table.lines().find(|line| line.contains(" - cgroup2 ")).expect("this test needs a mounted cgroup2 and root");
-        PathBuf::from(line.split(' ').nth(4).unwrap())
-    }
-
     #[test]
     fn version_2_kills_a_whole_group_and_removes_it() {
-        let root = unified_root();
+        let root = unified_place();
         let parent = root.join(PARENT);
         fs::create_dir_all(&parent).expect("this test needs root");
         let group = Group { layout: Layout::Unified(root), name: format!("unit-test-{}", std::process::id()) };

@@ -62,9 +62,7 @@ mod tests {
 
     #[test]
     fn a_child_begins_its_life_in_the_group() {
-        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let line = table.lines().find(|line| line.contains(" - cgroup2 ")).expect("this test needs a mounted cgroup2 and root");
-        let dir = std::path::Path::new(line.split(' ').nth(4).unwrap()).join(format!("plimsoll-fork-test-{}", std::process::id()));
+        let dir = crate::cgroup::unified_place().join(format!("plimsoll-fork-test-{}", std::process::id()));
         fs::create_dir(&dir).expect("this test needs root");
         let group = fs::File::open(&dir).unwrap();
         let Side::Parent(child) = fork_into(Some(group.as_fd())).unwrap() else {

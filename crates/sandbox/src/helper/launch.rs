@@ -108,7 +108,7 @@ fn create(private: &Private, description: &Description, start: Start, output: Ou
 
 /// Ends this process without running anything of the one it was copied from.
 #[allow(unsafe_code, reason = "_exit(2) has no safe form")]
-pub(super) fn leave(code: i32) -> ! {
+pub(crate) fn leave(code: i32) -> ! {
     // SAFETY: ends the process at once; nothing is unwound or flushed, which is the point.
     unsafe { libc::_exit(code) }
 }

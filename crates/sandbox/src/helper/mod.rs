@@ -29,6 +29,9 @@ use rustix::{
     stdio,
 };
 
+pub(crate) use fork::{Side, fork_into};
+pub(crate) use launch::leave;
+
 use crate::protocol::{Description, End, MAX_LINE, Report};
 
 /// Why no container came to be.

@@ -18,6 +18,7 @@ use std::{
 
 use rustix::{
     fs::StatVfs,
+    io::Errno,
     mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount},
     thread::UnshareFlags,
 };
@@ -105,7 +106,11 @@ impl Private {
             mount_bind(&view.source, &target).map_err(during(step))?;
         }
         for hidden in cgroup_mounts(&table).iter().rev() {
-            unmount(&hidden.path, UnmountFlags::DETACH).map_err(during(step))?;
+            match unmount(&hidden.path, UnmountFlags::DETACH) {
+                // Mounts that root made cannot be taken away in a user namespace, but covered.
+                Err(Errno::INVAL) => tmpfs(&hidden.path, "size=4k,mode=555")?,
+                other => other.map_err(during(step))?,
+            }
         }
         // libcontainer finds an empty version 1 here and leaves control groups alone.
         tmpfs(Path::new("/sys/fs/cgroup"), "size=4k,mode=555")
@@ -134,7 +139,7 @@ impl Private {
         // The options are at most one page long, so paths are relative to the directory of links; it also keeps the host's paths out of the
         // engine's mount table.
         std::env::set_current_dir(self.path("lower")).map_err(during(step))?;
-        let options = overlay_options(description.lower.len());
+        let options = overlay_options(description.lower.len(), crate::ordinary::in_user_namespace());
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount(c"overlay", self.root(), c"overlay", flags, Some(options.as_c_str())).map_err(during(step))?;
         std::env::set_current_dir("/").map_err(during(step))
@@ -142,10 +147,12 @@ impl Private {
 }
 
 /// overlayfs wants the topmost layer first. Layers are untrusted: attributes by which one could point elsewhere are not followed.
-fn overlay_options(layers: usize) -> CString {
+/// In a user namespace it keeps its own attributes as `user.overlay.*`, because only root may write the others.
+fn overlay_options(layers: usize, ordinary: bool) -> CString {
     let lower = if layers == 0 { "empty".to_owned() } else { (0..layers).rev().map(|i| i.to_string()).collect::<Vec<_>>().join(":") };
     let upper = "upperdir=../writable/upper,workdir=../writable/work";
-    let text = format!("lowerdir={lower},{upper},redirect_dir=nofollow,metacopy=off,index=off");
+    let attributes = if ordinary { ",userxattr" } else { ",redirect_dir=nofollow,metacopy=off" };
+    let text = format!("lowerdir={lower},{upper},index=off{attributes}");
     CString::new(text).unwrap_or_default()
 }
 
@@ -171,12 +178,12 @@ mod tests {
 
     #[test]
     fn the_topmost_layer_comes_first() {
-        assert!(overlay_options(3).to_str().unwrap().starts_with("lowerdir=2:1:0,upperdir="));
-        assert!(overlay_options(0).to_str().unwrap().starts_with("lowerdir=empty,"));
+        assert!(overlay_options(3, false).to_str().unwrap().starts_with("lowerdir=2:1:0,upperdir="));
+        assert!(overlay_options(0, false).to_str().unwrap().starts_with("lowerdir=empty,"));
     }
 
     #[test]
     fn the_greatest_number_of_layers_fits_into_one_page() {
-        assert!(overlay_options(500).as_bytes().len() < 4096);
+        assert!(overlay_options(500, false).as_bytes().len() < 4096);
     }
 }

@@ -5,10 +5,18 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
 };
 
-use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
+use rustix::{
+    fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr},
+    io::Errno,
+};
 use sandbox::{Error, Rootfs, Session};
 
-use crate::support::{Bench, assert_ok, names, quiet, script_spec, stdout};
+use crate::support::{Bench, assert_ok, is_ordinary, names, quiet, script_spec, stdout};
+
+/// The attribute of this name that overlayfs reads.
+fn overlay_attribute(name: &str) -> String {
+    format!("{}.overlay.{name}", if is_ordinary() { "user" } else { "trusted" })
+}
 
 #[test]
 fn upper_layers_hide_lower_ones() {
@@ -21,7 +29,7 @@ fn upper_layers_hide_lower_ones() {
     bench.file("top/o/new", b"1", 0o644);
     fs::create_dir_all(bench.path("top/d")).unwrap();
     mknodat(CWD, bench.path("top/d/gone"), FileType::CharacterDevice, Mode::from_raw_mode(0), 0).unwrap();
-    setxattr(bench.path("top/o"), "trusted.overlay.opaque", b"y", XattrFlags::empty()).unwrap();
+    setxattr(bench.path("top/o"), overlay_attribute("opaque"), b"y", XattrFlags::empty()).unwrap();
     let rootfs = Rootfs { lower: vec![bench.path("base"), bench.path("top")] };
     let session = bench.open("test");
     let spec = script_spec("ls d; ls o; cat both; echo changed > both; cat both");
@@ -36,7 +44,7 @@ fn a_layer_cannot_point_into_another_place_by_overlay_attributes() {
     let bench = Bench::new();
     bench.file("base/secret/key", b"1", 0o644);
     fs::create_dir_all(bench.path("top/door")).unwrap();
-    setxattr(bench.path("top/door"), "trusted.overlay.redirect", b"/secret", XattrFlags::empty()).unwrap();
+    setxattr(bench.path("top/door"), overlay_attribute("redirect"), b"/secret", XattrFlags::empty()).unwrap();
     let rootfs = Rootfs { lower: vec![bench.path("base"), bench.path("top")] };
     let session = bench.open("test");
     let record = session.start(&rootfs, &script_spec("ls door"), quiet()).unwrap().wait().unwrap();
@@ -94,7 +102,9 @@ fn setuid_programs_and_devices_of_an_image_have_no_effect() {
     fs::copy("/bin/busybox", &su).unwrap();
     fs::set_permissions(&su, fs::Permissions::from_mode(0o4755)).unwrap();
     let device = rustix::fs::makedev(1, 3);
-    mknodat(CWD, bench.path("base/null"), FileType::CharacterDevice, Mode::from_raw_mode(0o666), device).unwrap();
+    let made = mknodat(CWD, bench.path("base/null"), FileType::CharacterDevice, Mode::from_raw_mode(0o666), device);
+    // An ordinary user's layers cannot even have any.
+    assert_eq!(made, if is_ordinary() { Err(Errno::PERM) } else { Ok(()) });
     let mut spec = script_spec("/bin/su 2>&1; echo x > /null || echo refused");
     spec.user = "app".into();
     let record = bench.run(&spec);

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -15,19 +15,20 @@ use sandbox::{Error, Running, Session};
 
 use crate::support::{Bench, helper, names, quiet, script_spec, stdout};
 
-const HIERARCHIES: [&str; 6] = [
-    "/sys/fs/cgroup/memory",
-    "/sys/fs/cgroup/pids",
-    "/sys/fs/cgroup/cpu",
-    "/sys/fs/cgroup/cpuacct",
-    "/sys/fs/cgroup/cpuset",
-    "/sys/fs/cgroup",
-];
-
-/// Control groups that the process `pid` made.
+/// Control groups that the process `pid` made, wherever on this host they are.
 fn groups_of(pid: u32) -> Vec<String> {
-    let all = HIERARCHIES.iter().flat_map(|root| names(&Path::new(root).join("plimsoll")));
-    all.filter(|name| name.contains(&format!("-{pid}-"))).collect()
+    let mut found = Vec::new();
+    let mut places = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(place) = places.pop() {
+        let entries = fs::read_dir(&place).into_iter().flatten().flatten();
+        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
+        if place.ends_with("plimsoll") {
+            found.extend(dirs.filter_map(|dir| Some(dir.file_name()?.to_str()?.to_owned())).filter(|name| name.contains(&format!("-{pid}-"))));
+        } else {
+            places.extend(dirs);
+        }
+    }
+    found
 }
 
 /// Processes with this word in their command line.
