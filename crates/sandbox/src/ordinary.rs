@@ -131,7 +131,8 @@ impl Ranges {
             let text = fs::read_to_string(file).unwrap_or_default();
             range(&text, name.as_deref(), user).ok_or_else(|| {
                 let who = name.clone().unwrap_or_else(|| user.to_string());
-                let mend = format!("as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who} (any free range of {IDS})");
+                let mend =
+                    format!("as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who} (any free range of {IDS})");
                 Obstacle::new(format!("{file} gives user {who} no {IDS} ids"), mend)
             })
         };
@@ -142,12 +143,14 @@ impl Ranges {
     fn apply(&self, process: Pid) -> Result<(), Obstacle> {
         for (i, program) in ["newuidmap", "newgidmap"].into_iter().enumerate() {
             let numbers = [0, self.own[i], 1, 1, self.further[i], IDS].map(|number| number.to_string());
-            let answer = Command::new(program).arg(process.as_raw_pid().to_string()).args(numbers).output().map_err(|error| {
-                Obstacle::new(format!("{program}: {error}"), "as root: apt-get install uidmap, and put it on the PATH")
-            })?;
+            let answer =
+                Command::new(program).arg(process.as_raw_pid().to_string()).args(numbers).output().map_err(|error| {
+                    Obstacle::new(format!("{program}: {error}"), "as root: apt-get install uidmap, and put it on the PATH")
+                })?;
             if !answer.status.success() {
                 let said = String::from_utf8_lossy(&answer.stderr).trim().chars().take(300).collect::<String>();
-                let mend = format!("see /etc/subuid and /etc/subgid, and that {program} may change ids (setuid, no NoNewPrivileges= in the unit)");
+                let mend =
+                    format!("see /etc/subuid and /etc/subgid, and that {program} may change ids (setuid, no NoNewPrivileges= in the unit)");
                 return Err(Obstacle::new(format!("{program} refused: {said}"), mend));
             }
         }

@@ -20,7 +20,7 @@ use model::run::{Exit, InjectedFile, LimitHit, Limits, RunRecord, Stream};
 
 use crate::{
     Error, Running,
-    cgroup::Group,
+    cgroup::{Group, Usage},
     local::Helper,
     log::{Kept, LogBook},
     protocol::{Description, End, KILL, MAX_LINE, Report, STOP},
@@ -166,6 +166,8 @@ struct Supervisor<'a> {
     limits: Limits,
     started: &'a mpsc::Sender<()>,
     began: Option<Instant>,
+    /// What making the container had cost by then.
+    before: Usage,
     ran_for: Duration,
     /// Forks refused when the time was over; the kill itself makes more.
     refused_in_time: Option<u64>,
@@ -195,6 +197,7 @@ impl<'a> Supervisor<'a> {
                 limits,
                 started,
                 began: None,
+                before: Usage::default(),
                 ran_for: Duration::ZERO,
                 refused_in_time: None,
                 timed_out: false,
@@ -224,6 +227,7 @@ impl<'a> Supervisor<'a> {
                 Ok(Some(Report::Started)) => {
                     let now = Instant::now();
                     self.began = Some(now);
+                    self.before = self.group.usage();
                     deadline = now + Duration::from_millis(self.limits.wall_ms);
                     let _ = self.started.send(());
                 }
@@ -250,7 +254,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn record(&self, end: End, emptied: bool) -> RunRecord {
-        let usage = self.group.usage();
+        let usage = self.group.usage().computing_since(&self.before);
         let limits = &self.limits;
         let wall_ms = crate::millis(self.ran_for);
         let mut limits_hit = Vec::new();

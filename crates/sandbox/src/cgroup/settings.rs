@@ -29,7 +29,8 @@ pub(super) fn settings(unified: bool, limits: &Limits) -> Vec<Setting> {
         return vec![
             must("memory", "memory.max", memory),
             may("memory", "memory.swap.max", "0".to_owned()),
-            may("memory", "memory.oom.group", "1".to_owned()),
+            // An engine whose child runs out of memory goes on, as under version 1: a verdict must not depend on the host.
+            may("memory", "memory.oom.group", "0".to_owned()),
             must("pids", "pids.max", pids),
             must("cpu", "cpu.max", format!("{quota} {PERIOD}")),
         ];

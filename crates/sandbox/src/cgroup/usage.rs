@@ -20,6 +20,18 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// The same without the CPU time that had been used before.
+    pub(crate) fn computing_since(self, before: &Self) -> Self {
+        let cpu_ms = self.cpu_ms.saturating_sub(before.cpu_ms);
+        let cpu_user_ms = self.cpu_user_ms.saturating_sub(before.cpu_user_ms).min(cpu_ms);
+        Self {
+            cpu_ms,
+            cpu_user_ms,
+            cpu_system_ms: self.cpu_system_ms.saturating_sub(before.cpu_system_ms).min(cpu_ms - cpu_user_ms),
+            ..self
+        }
+    }
+
     /// `read` gives the content of a controller's file.
     pub(crate) fn read(unified: bool, read: &dyn Fn(&str, &str) -> Option<String>) -> Self {
         let number = |controller, file| read(controller, file).and_then(|text| text.trim().parse::<u64>().ok());
@@ -123,6 +135,13 @@ mod tests {
                 forks_refused: 0,
             }
         );
+    }
+
+    #[test]
+    fn what_was_used_before_is_not_counted() {
+        let usage = |cpu_ms, cpu_user_ms, cpu_system_ms| Usage { cpu_ms, cpu_user_ms, cpu_system_ms, memory_peak: 7, ..Usage::default() };
+        assert_eq!(usage(100, 60, 40).computing_since(&usage(30, 10, 20)), usage(70, 50, 20));
+        assert_eq!(usage(100, 60, 40).computing_since(&usage(100, 61, 39)), usage(0, 0, 0), "samples may run backwards");
     }
 
     #[test]

@@ -23,7 +23,9 @@ fn groups_of(pid: u32) -> Vec<String> {
         let entries = fs::read_dir(&place).into_iter().flatten().flatten();
         let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
         if place.ends_with("plimsoll") {
-            found.extend(dirs.filter_map(|dir| Some(dir.file_name()?.to_str()?.to_owned())).filter(|name| name.contains(&format!("-{pid}-"))));
+            found.extend(
+                dirs.filter_map(|dir| Some(dir.file_name()?.to_str()?.to_owned())).filter(|name| name.contains(&format!("-{pid}-"))),
+            );
         } else {
             places.extend(dirs);
         }
