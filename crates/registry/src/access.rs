@@ -2,6 +2,7 @@
 //! organizations by number, and nothing else about people.
 
 use model::{id::OrganizationId, name::RepoName};
+use store::repositories::Among;
 
 use crate::scope::{Action, Actions, Kind, Scope};
 
@@ -26,6 +27,8 @@ pub enum Place {
     Organization(OrganizationId),
     /// One repository.
     Repository(RepoName),
+    /// The list of repositories. With [`Action::Pull`] there, an account may list those it may pull from.
+    Catalog,
 }
 
 impl Place {
@@ -33,13 +36,15 @@ impl Place {
         match self {
             Self::Organization(id) => *id == repository.organization(),
             Self::Repository(name) => name == repository,
+            Self::Catalog => false,
         }
     }
 
-    fn organization(&self) -> OrganizationId {
+    fn organization(&self) -> Option<OrganizationId> {
         match self {
-            Self::Organization(id) => *id,
-            Self::Repository(name) => name.organization(),
+            Self::Organization(id) => Some(*id),
+            Self::Repository(name) => Some(name.organization()),
+            Self::Catalog => None,
         }
     }
 }
@@ -97,26 +102,72 @@ impl Access {
 
     fn denial(&self, repository: &RepoName, action: Action) -> String {
         let (organization, word) = (repository.organization(), action.as_str());
-        if self.grants.iter().any(|grant| grant.place.organization() == organization) {
+        if self.grants.iter().any(|grant| grant.place.organization() == Some(organization)) {
             return format!(
                 "{} may not {word} in {repository}; ask an administrator of organization {organization} for the right",
                 self.account
             );
         }
         let preposition = if action == Action::Push { "to" } else { "from" };
-        match self.grants.iter().find(|grant| grant.actions.contains(action)) {
-            Some(grant) => format!(
-                "organization {organization} is not yours; {word} {preposition} {}/{}",
-                grant.place.organization(),
-                repository.image()
-            ),
+        match self.home(action) {
+            Some(home) => format!("organization {organization} is not yours; {word} {preposition} {home}/{}", repository.image()),
             None => format!("organization {organization} is not yours, and {} has the right to {word} nowhere", self.account),
+        }
+    }
+
+    /// An organization in which the account may do `action`.
+    pub(crate) fn home(&self, action: Action) -> Option<OrganizationId> {
+        self.grants.iter().filter(|grant| grant.actions.contains(action)).find_map(|grant| grant.place.organization())
+    }
+
+    /// Whether the account has the right, whatever the token: a token says which repositories a client wants to work on, and where a
+    /// blob that it pushes may be taken from is a matter of the account.
+    pub(crate) fn has(&self, repository: &RepoName, action: Action) -> bool {
+        self.granted(repository).contains(action)
+    }
+
+    /// Where the account may do `action`, whatever the token.
+    pub(crate) fn among(&self, action: Action) -> Among<'_> {
+        let mut among = Among::default();
+        for grant in self.grants.iter().filter(|grant| grant.actions.contains(action)) {
+            match &grant.place {
+                Place::Organization(id) => among.organizations.push(*id),
+                Place::Repository(name) => among.repositories.push(name),
+                Place::Catalog => {}
+            }
+        }
+        among
+    }
+
+    fn lists(&self) -> bool {
+        self.grants.iter().any(|grant| grant.place == Place::Catalog && grant.actions.contains(Action::Pull))
+    }
+
+    /// Whether the list of repositories may be read.
+    ///
+    /// # Errors
+    /// [`Forbidden`], with the sentence for the person.
+    pub fn may_list(&self) -> Result<(), Forbidden> {
+        if !self.lists() {
+            let sentence = format!(
+                "{} may not list repositories, which administrators may; the tags of one are listed at /v2/1/my-engine/tags/list",
+                self.account
+            );
+            return Err(Forbidden::Denied(sentence));
+        }
+        let catalog = Scope::catalog();
+        match &self.scopes {
+            Some(scopes) if !scopes.contains(&catalog) => Err(Forbidden::Scope),
+            _ => Ok(()),
         }
     }
 
     /// Cuts what a client asks for down to what the account may do: the content of a token. Scopes of which nothing is left are gone.
     pub fn cut(&self, wanted: &[Scope]) -> Vec<Scope> {
         let mut cut: Vec<Scope> = Vec::new();
+        if self.lists() && wanted.contains(&Scope::catalog()) {
+            cut.push(Scope::catalog());
+        }
         for scope in wanted.iter().filter(|scope| scope.kind == Kind::Repository) {
             let Ok(repository) = scope.name.parse::<RepoName>() else { continue };
             let actions = scope.actions.intersection(self.granted(&repository));
@@ -184,5 +235,31 @@ mod tests {
         .unwrap();
         let cut: Vec<String> = access().cut(&wanted).iter().map(Scope::to_string).collect();
         assert_eq!(cut, ["repository:1/a:pull,push", "repository:2/shared:pull"]);
+    }
+
+    #[test]
+    fn listing_repositories_is_a_right_of_its_own() {
+        let mut access = access();
+        let wanted = Scope::parse_list("registry:catalog:* registry:catalog:pull registry:other:* repository:catalog:*").unwrap();
+        assert!(matches!(access.may_list(), Err(Forbidden::Denied(_))));
+        assert_eq!(access.cut(&wanted), []);
+        access.grants.push(Grant { place: Place::Catalog, actions: Actions::of(&[Action::Pull]) });
+        assert_eq!(access.may_list(), Ok(()));
+        assert_eq!(access.cut(&wanted), [Scope::catalog()]);
+        access.scopes = Some(vec![Scope::repository("1/a", Actions::ALL)]);
+        assert_eq!(access.may_list(), Err(Forbidden::Scope));
+        access.scopes = Some(vec![Scope::catalog()]);
+        assert_eq!(access.may_list(), Ok(()));
+        assert!(access.may(&repo("1/a"), Action::Pull).is_err(), "it is no right to anything else");
+    }
+
+    #[test]
+    fn where_blobs_may_be_taken_from() {
+        let mut access = access();
+        access.scopes = Some(vec![Scope::repository("1/a", Actions::ALL)]);
+        assert!(access.has(&repo("1/b"), Action::Pull) && !access.has(&repo("7/a"), Action::Pull));
+        let among = access.among(Action::Pull);
+        assert_eq!((among.organizations, among.repositories), (vec![OrganizationId(1)], vec![&repo("2/shared")]));
+        assert!(access.among(Action::Push).repositories.is_empty());
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use model::{digest::Digest, name::RepoName};
 use serde_json::json;
-use store::repositories;
+use store::repositories::{self, Unlinked};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{
@@ -46,7 +46,9 @@ pub(crate) async fn get(
     if asking.header(&header::IF_NONE_MATCH).is_some_and(|known| matches(known, &etag)) {
         return Ok(empty(StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (CONTENT_DIGEST, digest.to_string())]));
     }
-    let (status, first, count) = match range::wanted(asking.header(&header::RANGE), size) {
+    // A range is a matter of GET alone, and of the very blob that If-Range names.
+    let same = asking.header(&header::IF_RANGE).is_none_or(|known| known.trim() == etag);
+    let (status, first, count) = match range::wanted(asking.header(&header::RANGE).filter(|_| with_body && same), size) {
         Wanted::All => (StatusCode::OK, 0, size),
         Wanted::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
         Wanted::Unsatisfiable => {
@@ -73,6 +75,18 @@ pub(crate) async fn get(
         headers.insert(header::CONTENT_RANGE, value);
     }
     Ok(response)
+}
+
+/// `DELETE .../blobs/<digest>`: this repository no longer holds it. Refused while one of its manifests needs it: an image that cannot
+/// be pulled helps nobody.
+pub(crate) async fn delete(inner: &Inner, asking: &Asking<'_>, repository: &RepoName, text: &str) -> Result<Response, Refusal> {
+    asking.permitted(repository, Action::Delete)?;
+    let digest: Digest = text.parse().map_err(|error| Refusal::digest_syntax(text, &error))?;
+    match repositories::remove_blob(&inner.db, repository, &digest).await? {
+        Unlinked::Gone => Ok(empty(StatusCode::ACCEPTED, [])),
+        Unlinked::Unknown => Err(Refusal::blob_unknown(repository.as_str(), &digest)),
+        Unlinked::Needed(manifest) => Err(Refusal::blob_needed(&digest, &manifest)),
+    }
 }
 
 /// Whether one of the entity tags in `If-None-Match` is this one.

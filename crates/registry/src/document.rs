@@ -1,10 +1,14 @@
 //! What a manifest says: the standard's image manifest and index, Docker's schema 2 and its list, and the artifact manifest.
 //! Any other type is kept as it is and refers to nothing. Pure; the bytes come from outside.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use model::digest::Digest;
 use serde::Deserialize;
+use serde_json::Value;
+
+/// The media type of the standard's index.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Most descriptors in one manifest.
 const MAX_DESCRIPTORS: usize = 10_000;
@@ -14,10 +18,12 @@ const MAX_DESCRIPTORS: usize = 10_000;
 pub struct Document {
     /// Media type without parameters.
     pub media_type: String,
-    /// What an artifact says it is.
+    /// What it says it is: `artifactType`, or else the media type of its config, as the standard has it for lists of referrers.
     pub artifact_type: Option<String>,
     /// The manifest it speaks about.
     pub subject: Option<Digest>,
+    /// Its annotations that are texts, as a JSON object, when it has a subject in whose list they are shown.
+    pub annotations: Option<String>,
     /// Config and layers, each once.
     pub blobs: Vec<Digest>,
     /// Manifests of an index, each once.
@@ -97,10 +103,65 @@ struct Raw {
     blobs: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
+    annotations: Option<Annotations>,
+}
+
+/// What should be an object of texts. Anything else in it is left out: it would spoil the list for clients that are strict.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Annotations {
+    Some(BTreeMap<String, Value>),
+    Odd(serde::de::IgnoredAny),
+}
+
+impl Annotations {
+    fn into_json(self) -> Option<String> {
+        let Self::Some(all) = self else { return None };
+        let texts: BTreeMap<String, Value> = all.into_iter().filter(|(_, value)| value.is_string()).collect();
+        if texts.is_empty() { None } else { serde_json::to_string(&texts).ok() }
+    }
+}
+
+/// One entry of an index that is itself a list of referrers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// What it is.
+    pub digest: Digest,
+    /// Its type as the list has it.
+    pub artifact_type: Option<String>,
+    /// Its annotations as the list has them, a JSON object.
+    pub annotations: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawListed {
+    digest: String,
+    artifact_type: Option<String>,
+    annotations: Option<Annotations>,
+}
+
+/// The entries of an index, each once; nothing when it is no index or cannot be read.
+pub fn listed(media_type: &str, bytes: &[u8]) -> Vec<Listed> {
+    #[derive(Deserialize)]
+    struct RawIndex {
+        manifests: Vec<RawListed>,
+    }
+    if kind(media_type) != Ok(Kind::Index) {
+        return Vec::new();
+    }
+    let Ok(index) = serde_json::from_slice::<RawIndex>(bytes) else { return Vec::new() };
+    let mut seen = HashSet::new();
+    let entries = index.manifests.into_iter().take(MAX_DESCRIPTORS).filter_map(|raw| {
+        let digest: Digest = raw.digest.parse().ok()?;
+        let artifact_type = raw.artifact_type.filter(|text| !text.is_empty());
+        Some(Listed { digest, artifact_type, annotations: raw.annotations.and_then(Annotations::into_json) })
+    });
+    entries.filter(|one| seen.insert(one.digest.clone())).collect()
 }
 
 /// The kinds whose inside we know.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Image,
     Index,
@@ -111,7 +172,7 @@ enum Kind {
 fn kind(media_type: &str) -> Result<Kind, DocumentError> {
     Ok(match media_type {
         "application/vnd.oci.image.manifest.v1+json" | "application/vnd.docker.distribution.manifest.v2+json" => Kind::Image,
-        "application/vnd.oci.image.index.v1+json" | "application/vnd.docker.distribution.manifest.list.v2+json" => Kind::Index,
+        OCI_INDEX | "application/vnd.docker.distribution.manifest.list.v2+json" => Kind::Index,
         "application/vnd.oci.artifact.manifest.v1+json" => Kind::Artifact,
         old if old.starts_with("application/vnd.docker.distribution.manifest.v1+") => return Err(DocumentError::Schema1(old.to_owned())),
         _ => Kind::Opaque,
@@ -145,9 +206,11 @@ pub fn read(content_type: Option<&str>, bytes: &[u8]) -> Result<Document, Docume
 
 fn references(kind: Kind, media_type: String, raw: Raw) -> Result<Document, DocumentError> {
     let missing = |field| DocumentError::Missing { media_type: media_type.clone(), field };
+    let mut artifact_type = raw.artifact_type.filter(|text| !text.is_empty());
     let (blobs, manifests) = match kind {
         Kind::Image => {
             let config = raw.config.ok_or_else(|| missing("config"))?;
+            artifact_type = artifact_type.or_else(|| Some(config.media_type.clone()).filter(|text| !text.is_empty()));
             (std::iter::once(config).chain(raw.layers.unwrap_or_default()).collect(), Vec::new())
         }
         Kind::Index => (Vec::new(), raw.manifests.ok_or_else(|| missing("manifests"))?),
@@ -158,9 +221,11 @@ fn references(kind: Kind, media_type: String, raw: Raw) -> Result<Document, Docu
     if count > MAX_DESCRIPTORS {
         return Err(DocumentError::TooMany(count));
     }
+    let subject = raw.subject.as_ref().map(digest).transpose()?;
     Ok(Document {
-        artifact_type: raw.artifact_type.filter(|text| !text.is_empty()),
-        subject: raw.subject.as_ref().map(digest).transpose()?,
+        artifact_type,
+        annotations: raw.annotations.filter(|_| subject.is_some()).and_then(Annotations::into_json),
+        subject,
         blobs: digests(&blobs)?,
         manifests: digests(&manifests)?,
         media_type,
@@ -281,6 +346,35 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(matches!(read(Some(IMAGE), format!("{{\"config\":{deep}}}").as_bytes()), Err(DocumentError::Json(_))));
         assert_eq!(read(Some(IMAGE), format!("{{\"ours\":false,\"x\":{deep}}}").as_bytes()), Err(DocumentError::Version));
+    }
+
+    #[test]
+    fn what_a_list_of_referrers_shows() {
+        let mut signature = json!({ "schemaVersion": 2, "config": part(b"{}"), "layers": [], "subject": part(b"s"),
+            "annotations": { "a": "b", "odd": 1 } });
+        let read = read_json(Some(IMAGE), &signature).unwrap();
+        assert_eq!((read.artifact_type.as_deref(), read.annotations.as_deref()), (Some("x/y"), Some("{\"a\":\"b\"}")));
+        signature["artifactType"] = json!("a/sig");
+        assert_eq!(read_json(Some(IMAGE), &signature).unwrap().artifact_type.as_deref(), Some("a/sig"));
+        for odd in [json!(null), json!([1]), json!("text"), json!({}), json!({ "n": 1 })] {
+            signature["annotations"] = odd;
+            assert_eq!(read_json(Some(IMAGE), &signature).unwrap().annotations, None);
+        }
+        let index = json!({ "schemaVersion": 2, "manifests": [], "subject": part(b"s") });
+        assert_eq!(read_json(Some(INDEX), &index).unwrap().artifact_type, None);
+    }
+
+    #[test]
+    fn a_list_that_clients_keep_is_read() {
+        let mut entry = part(b"a");
+        entry["artifactType"] = json!("a/sig");
+        entry["annotations"] = json!({ "k": "v" });
+        let index = json!({ "schemaVersion": 2, "manifests": [entry, entry, part(b"b"), { "digest": "odd" }] });
+        let bytes = serde_json::to_vec(&index).unwrap();
+        let entries = listed(INDEX, &bytes);
+        let first = Listed { digest: Digest::of(b"a"), artifact_type: Some("a/sig".into()), annotations: Some("{\"k\":\"v\"}".into()) };
+        assert_eq!(entries, [first, Listed { digest: Digest::of(b"b"), artifact_type: None, annotations: None }]);
+        assert!(listed(IMAGE, &bytes).is_empty() && listed(INDEX, b"{").is_empty());
     }
 
     proptest::proptest! {

@@ -5,12 +5,15 @@
 
 pub mod access;
 mod blobs;
+mod catalog;
 pub mod document;
 pub mod door;
 mod incoming;
 mod manifests;
 pub mod options;
+pub mod paging;
 pub mod range;
+mod referrers;
 pub mod refusal;
 mod request;
 pub mod route;
@@ -138,6 +141,12 @@ async fn dispatch(inner: &Inner, parts: &Parts, body: &mut Incoming) -> Result<R
         return base(&asking, &parts.method);
     }
     let path = route::decode(rest).ok_or_else(nowhere)?;
+    if path == "_catalog" {
+        return match parts.method.as_str() {
+            "GET" | "HEAD" => catalog::list(inner, &asking).await,
+            _ => Err(Refusal::method("GET")),
+        };
+    }
     let Some((name, target)) = route::parse(&path) else {
         asking.known(None)?;
         return Err(nowhere());
@@ -145,14 +154,16 @@ async fn dispatch(inner: &Inner, parts: &Parts, body: &mut Incoming) -> Result<R
     let repository: RepoName = match name.parse() {
         Ok(repository) => repository,
         Err(error) => {
-            asking.known(None)?;
-            return Err(Refusal::name(&error, name));
+            let home = asking.known(None)?.home(Action::Push);
+            let reads = matches!(parts.method, Method::GET | Method::HEAD);
+            return Err(if reads { Refusal::name(&error, name) } else { Refusal::name_denied(&error, name, home) });
         }
     };
     let (asking, repository) = (&asking, &repository);
     match (target, parts.method.as_str()) {
         (Target::Blob(digest), method @ ("GET" | "HEAD")) => blobs::get(inner, asking, repository, digest, method == "GET").await,
-        (Target::Blob(_), _) => Err(Refusal::method("GET, HEAD")),
+        (Target::Blob(digest), "DELETE") => blobs::delete(inner, asking, repository, digest).await,
+        (Target::Blob(_), _) => Err(Refusal::method("GET, HEAD, DELETE")),
         (Target::Manifest(reference), method @ ("GET" | "HEAD")) => {
             manifests::get(inner, asking, repository, reference, method == "GET").await
         }
@@ -168,11 +179,8 @@ async fn dispatch(inner: &Inner, parts: &Parts, body: &mut Incoming) -> Result<R
         (Target::Upload(_), _) => Err(Refusal::method("GET, PATCH, PUT, DELETE")),
         (Target::Tags, "GET" | "HEAD") => manifests::tags(inner, asking, repository).await,
         (Target::Tags, _) => Err(Refusal::method("GET")),
-        // Without it clients keep referrers under the tag the standard has for registries like this one.
-        (Target::Referrers(_), _) => {
-            asking.permitted(repository, Action::Pull)?;
-            Err(nowhere())
-        }
+        (Target::Referrers(digest), "GET" | "HEAD") => referrers::list(inner, asking, repository, digest).await,
+        (Target::Referrers(_), _) => Err(Refusal::method("GET")),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use bytes::Bytes;
 use model::{
-    digest::Digest,
-    name::{Reference, RepoName},
+    digest::{Digest, Hasher},
+    name::{NameError, Reference, RepoName, Tag},
 };
 use serde_json::{Value, json};
 use store::{
@@ -25,8 +25,17 @@ use crate::{
     refusal::{Code, Refusal, shortened},
     request::Asking,
     scope::Action,
-    uploads::{CONTENT_DIGEST, empty},
+    uploads::{CONTENT_DIGEST, digest_of, empty},
 };
+
+/// The manifest that a pushed one speaks about: tells clients that they need not keep a list of referrers themselves.
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// A tag that a push by digest has moved.
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+/// Most tags in one push by digest; the standard wants at least ten.
+const MAX_TAGS: usize = 100;
 
 /// `GET` and `HEAD .../manifests/<reference>`.
 pub(crate) async fn get(
@@ -66,34 +75,90 @@ pub(crate) async fn put(
     body: &mut Incoming,
 ) -> Result<Response, Refusal> {
     let access = asking.permitted(repository, Action::Push)?;
-    let reference: Reference = text.parse().map_err(|error: model::name::NameError| reference_invalid(&error, text))?;
+    let named = Named::read(asking, text)?;
     let bytes = receive(inner, asking, body).await?;
-    let digest = match &reference {
-        Reference::Digest(digest) if !digest.matches(&bytes) => return Err(Refusal::digest_mismatch(digest, &Digest::of(&bytes))),
-        Reference::Digest(digest) => digest.clone(),
-        Reference::Tag(_) => Digest::of(&bytes),
+    let digest = match named.digest {
+        Some(digest) if !digest.matches(&bytes) => return Err(Refusal::digest_mismatch(&digest, &digest_like(&digest, &bytes))),
+        Some(digest) => digest,
+        None => Digest::of(&bytes),
     };
     let document = document::read(asking.header(&header::CONTENT_TYPE), &bytes)
         .map_err(|error| Refusal::bad(Code::ManifestInvalid, error.to_string(), json!({ "reference": shortened(text) })))?;
-    if let Some(door) = &inner.options.door {
-        let arrival = Arrival {
-            repository: repository.clone(),
-            reference: reference.clone(),
-            digest: digest.clone(),
-            media_type: document.media_type.clone(),
-            bytes: bytes.clone(),
-        };
-        door(arrival).await.map_err(|away| Refusal::turned_away(&away, asking.page(&away.page)))?;
-    }
-    let push = store(inner, asking, repository, &reference, &digest, &document, &bytes, &access.account).await?;
+    ask_the_door(inner, asking, repository, &named.tags, &digest, &document, &bytes).await?;
+    let pushes = store(inner, asking, repository, &named.tags, &digest, &document, &bytes, &access.account).await?;
     let fields = [(header::LOCATION, format!("/v2/{repository}/manifests/{digest}")), (CONTENT_DIGEST, digest.to_string())];
     let mut response = empty(StatusCode::CREATED, fields);
-    if let (Some(push), Some(remarks)) = (push, &inner.options.remarks) {
-        for value in remarks(push).await.iter().filter_map(|remark| door::warning(remark)) {
+    let subject = document.subject.map(|subject| subject.to_string());
+    let told = subject.iter().map(|text| (SUBJECT, text.as_str())).chain(named.tags.iter().map(|tag| (TAG, tag.as_str())));
+    for (name, value) in told {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    // What is said of one is said of all: they name the same content.
+    if let (Some(push), Some(remarks)) = (pushes.first(), &inner.options.remarks) {
+        for value in remarks(*push).await.iter().filter_map(|remark| door::warning(remark)) {
             response.headers_mut().append(header::WARNING, value);
         }
     }
     Ok(response)
+}
+
+/// Asks under each name the manifest would have.
+async fn ask_the_door(
+    inner: &Inner,
+    asking: &Asking<'_>,
+    repository: &RepoName,
+    tags: &[Tag],
+    digest: &Digest,
+    document: &Document,
+    bytes: &Bytes,
+) -> Result<(), Refusal> {
+    let Some(door) = &inner.options.door else { return Ok(()) };
+    let by_digest = tags.is_empty().then(|| Reference::Digest(digest.clone()));
+    for reference in by_digest.into_iter().chain(tags.iter().cloned().map(Reference::Tag)) {
+        let (repository, digest, media_type) = (repository.clone(), digest.clone(), document.media_type.clone());
+        let arrival = Arrival { repository, reference, digest, media_type, bytes: bytes.clone() };
+        door(arrival).await.map_err(|away| Refusal::turned_away(&away, asking.page(&away.page)))?;
+    }
+    Ok(())
+}
+
+/// How a pushed manifest is to be known: under a digest it must have, and under tags.
+struct Named {
+    digest: Option<Digest>,
+    tags: Vec<Tag>,
+}
+
+impl Named {
+    /// By tag (`?digest=` may say which digest), or by digest (`?tag=` may name tags).
+    fn read(asking: &Asking<'_>, text: &str) -> Result<Self, Refusal> {
+        let reference: Reference = text.parse().map_err(|error: NameError| reference_invalid(&error, text))?;
+        let digest = match reference {
+            Reference::Tag(tag) => return Ok(Self { digest: digest_of(asking)?, tags: vec![tag] }),
+            Reference::Digest(digest) => digest,
+        };
+        let mut tags: Vec<Tag> = Vec::new();
+        for text in asking.queries("tag") {
+            let tag = text.parse().map_err(|error: NameError| reference_invalid(&error, &text))?;
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+            if tags.len() > MAX_TAGS {
+                let message =
+                    format!("at most {MAX_TAGS} tags can be moved by one push; move the others by another push of the same manifest");
+                return Err(Refusal::new(StatusCode::URI_TOO_LONG, Code::Unsupported, message, json!({ "limit": MAX_TAGS })));
+            }
+        }
+        Ok(Self { digest: Some(digest), tags })
+    }
+}
+
+/// The digest of `bytes` by the function that `like` uses.
+fn digest_like(like: &Digest, bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new(like.algorithm());
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
@@ -101,23 +166,20 @@ async fn store(
     inner: &Inner,
     asking: &Asking<'_>,
     repository: &RepoName,
-    reference: &Reference,
+    tags: &[Tag],
     digest: &Digest,
     document: &Document,
     bytes: &[u8],
     account: &str,
-) -> Result<Option<i64>, Refusal> {
-    let tag = match reference {
-        Reference::Tag(tag) => Some(tag),
-        Reference::Digest(_) => None,
-    };
+) -> Result<Vec<i64>, Refusal> {
     let new = NewManifest {
         repository,
-        tag,
+        tags,
         digest,
         media_type: &document.media_type,
         artifact_type: document.artifact_type.as_deref(),
         subject: document.subject.as_ref(),
+        annotations: document.annotations.as_deref(),
         bytes,
         blobs: &document.blobs,
         manifests: &document.manifests,
@@ -126,14 +188,16 @@ async fn store(
         quota: inner.options.limits.organization_bytes,
     };
     match manifests::put(&inner.db, &new).await? {
-        Put::Missing { blobs, manifests } => Err(Refusal::manifest_needs(&blobs, &manifests)),
+        Put::Missing(blobs) => Err(Refusal::manifest_needs(&blobs)),
         Put::Held(hold) => Err(Refusal::held(repository, &hold, asking.page(&hold.page))),
-        Put::Stored(push) => {
-            if let Some(push) = push {
-                tracing::info!(push, %repository, %reference, %digest, account, "a manifest was pushed");
+        Put::Stored(pushes) => {
+            for (push, tag) in pushes.iter().zip(tags) {
+                tracing::info!(push, %repository, %tag, %digest, account, "a manifest was pushed");
+            }
+            if !pushes.is_empty() {
                 inner.options.pushed.notify_one();
             }
-            Ok(push)
+            Ok(pushes)
         }
     }
 }
@@ -159,7 +223,7 @@ async fn receive(inner: &Inner, asking: &Asking<'_>, body: &mut Incoming) -> Res
     }
 }
 
-fn reference_invalid(error: &model::name::NameError, text: &str) -> Refusal {
+fn reference_invalid(error: &NameError, text: &str) -> Refusal {
     match text.contains(':').then(|| text.parse::<Digest>()) {
         Some(Err(error)) => Refusal::digest_syntax(text, &error),
         _ => Refusal::bad(Code::TagInvalid, error.to_string(), json!({ "tag": shortened(text) })),
@@ -184,29 +248,31 @@ pub(crate) async fn delete(inner: &Inner, asking: &Asking<'_>, repository: &Repo
 /// `GET .../tags/list`: in byte order, `n` at a time behind `last`.
 pub(crate) async fn tags(inner: &Inner, asking: &Asking<'_>, repository: &RepoName) -> Result<Response, Refusal> {
     asking.permitted(repository, Action::Pull)?;
-    let page = inner.options.limits.tags_page;
-    let wanted = match asking.query("n") {
-        None => page,
-        Some(text) => text
-            .parse::<u64>()
-            .map(|n| u32::try_from(n).unwrap_or(page).min(page))
-            .map_err(|_| Refusal::bad(Code::Unsupported, "n must be a number: how many tags to list", json!({ "n": shortened(&text) })))?,
-    };
-    let last = asking.query("last");
+    let page = asking.paging(inner.options.limits.list_page)?;
     // One more than asked for tells whether there is a next page.
-    let found = repositories::tags(&inner.db, repository, last.as_deref(), wanted.saturating_add(1)).await?;
+    let found = repositories::tags(&inner.db, repository, page.last.as_deref(), page.limit.saturating_add(1)).await?;
     let mut names = found.ok_or_else(|| {
         let message = format!("repository {repository} is not known here; push something to it first");
         Refusal::not_found(Code::NameUnknown, message, json!({ "name": repository.as_str() }))
     })?;
-    let more = names.len() > wanted as usize;
-    names.truncate(wanted as usize);
-    let next = names.last().filter(|_| more).map(|last| format!("</v2/{repository}/tags/list?n={wanted}&last={last}>; rel=\"next\""));
-    let body = serde_json::to_vec(&json!({ "name": repository.as_str(), "tags": names })).map_err(|error| Refusal::internal(&error))?;
+    let more = page.cut(&mut names);
+    let next = names.last().filter(|_| more).map(|last| page.link(&format!("/v2/{repository}/tags/list"), last, &[]));
+    let mut response = json_response(&json!({ "name": repository.as_str(), "tags": names }))?;
+    with_link(&mut response, next);
+    Ok(response)
+}
+
+/// A list of ours.
+pub(crate) fn json_response(list: &Value) -> Result<Response, Refusal> {
+    let body = serde_json::to_vec(list).map_err(|error| Refusal::internal(&error))?;
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Says where a list goes on.
+pub(crate) fn with_link(response: &mut Response, next: Option<String>) {
     if let Some(value) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(header::LINK, value);
     }
-    Ok(response)
 }

@@ -86,8 +86,8 @@ pub struct Limits {
     pub upload_expiry: Duration,
     /// Most uploads in memory at one time. Each holds an open file, of which a process often has 1024.
     pub open_uploads: usize,
-    /// Most tags in one answer; the rest is behind its `Link`.
-    pub tags_page: u32,
+    /// Most tags, repositories or referrers in one answer; the rest is behind its `Link`.
+    pub list_page: u32,
 }
 
 impl Default for Limits {
@@ -102,7 +102,7 @@ impl Default for Limits {
             session_idle: Duration::from_secs(5 * 60),
             upload_expiry: Duration::from_secs(24 * 3600),
             open_uploads: 256,
-            tags_page: 10_000,
+            list_page: 10_000,
         }
     }
 }

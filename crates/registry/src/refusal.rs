@@ -19,6 +19,9 @@ use store::held_tags::Hold;
 
 use crate::door::TurnedAway;
 
+/// Most missing blobs named one by one; no real image has as many.
+const MAX_ENTRIES: usize = 1000;
+
 /// The codes of the standard, and the two of its older form that clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -137,15 +140,22 @@ impl Refusal {
         Self::not_found(Code::BlobUploadUnknown, message, json!({ "upload": id }))
     }
 
-    /// Several things are missing at once; the first twenty are named.
-    pub(crate) fn manifest_needs(blobs: &[Digest], manifests: &[Digest]) -> Self {
-        let entry = |kind: &str, digest: &Digest| Entry {
-            code: Code::ManifestBlobUnknown,
-            message: format!("the manifest names {kind} {digest}, which this repository does not hold; push it first"),
-            detail: json!({ "digest": digest }),
-        };
-        let blobs = blobs.iter().map(|digest| entry("blob", digest));
-        let entries = blobs.chain(manifests.iter().map(|digest| entry("manifest", digest))).take(20).collect();
+    /// Blobs that a manifest names are missing: an entry for each, up to [`MAX_ENTRIES`].
+    pub(crate) fn manifest_needs(blobs: &[Digest]) -> Self {
+        let mut entries: Vec<Entry> = blobs
+            .iter()
+            .take(MAX_ENTRIES)
+            .map(|digest| Entry {
+                code: Code::ManifestBlobUnknown,
+                message: format!("the manifest names blob {digest}, which this repository does not hold; push it first"),
+                detail: json!({ "digest": digest }),
+            })
+            .collect();
+        if blobs.len() > MAX_ENTRIES {
+            let more = blobs.len() - MAX_ENTRIES;
+            let message = format!("{more} more blobs that the manifest names are missing; push all of its layers first");
+            entries.push(Entry { code: Code::ManifestBlobUnknown, message, detail: json!({ "more": more }) });
+        }
         Self { status: StatusCode::BAD_REQUEST, entries, headers: Vec::new() }
     }
 
@@ -173,6 +183,26 @@ impl Refusal {
         let message = format!("TAG_IMMUTABLE: {repository}:{tag} can be neither moved nor deleted, nor what it names: {reason}{see}");
         let detail = json!({ "reason": "TAG_IMMUTABLE", "tag": tag, "digest": hold.digest, "page": page });
         Self::new(StatusCode::FORBIDDEN, Code::Denied, message, detail)
+    }
+
+    /// Something is pushed under a name that can never be one. Docker tries again for most of a minute unless it is told "denied".
+    pub(crate) fn name_denied(error: &NameError, text: &str, home: Option<OrganizationId>) -> Self {
+        let image = text.trim_start_matches('/');
+        let better = home.map(|home| format!("{home}/{image}")).filter(|better| better.parse::<RepoName>().is_ok());
+        let message = match (error, better) {
+            (NameError::Organization(_), Some(better)) => {
+                format!("repository {:?} must start with the number of your organization: push to {better}", shortened(text))
+            }
+            _ => error.to_string(),
+        };
+        Self::new(StatusCode::FORBIDDEN, Code::Denied, message, json!({ "name": shortened(text) }))
+    }
+
+    /// A blob that one of the repository's manifests needs.
+    pub(crate) fn blob_needed(digest: &Digest, manifest: &Digest) -> Self {
+        let message = format!("blob {digest} is part of manifest {manifest}; delete that manifest first");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message, json!({ "digest": digest, "manifest": manifest }))
+            .header(header::ALLOW, "GET, HEAD")
     }
 
     pub(crate) fn method(allowed: &str) -> Self {
@@ -258,9 +288,24 @@ mod tests {
     }
 
     #[test]
-    fn at_most_twenty_missing_blobs_are_named() {
-        let many: Vec<Digest> = (0..50u8).map(|n| Digest::of(&[n])).collect();
-        assert_eq!(Refusal::manifest_needs(&many, &[]).entries.len(), 20);
+    fn all_missing_blobs_are_named() {
+        let many: Vec<Digest> = (0..1002u32).map(|n| Digest::of(&n.to_be_bytes())).collect();
+        let entries = Refusal::manifest_needs(&many).entries;
+        assert_eq!((entries.len(), &entries[999].detail["digest"], &entries[1000].detail["more"]), (1001, &json!(many[999]), &json!(2)));
+        assert_eq!(Refusal::manifest_needs(&many[..50]).entries.len(), 50);
+    }
+
+    #[test]
+    fn a_name_without_its_organization_is_told_the_right_one() {
+        let denied = |text: &str, home| Refusal::name_denied(&text.parse::<RepoName>().unwrap_err(), text, home).message().to_owned();
+        let ours = Some(OrganizationId(7));
+        assert_eq!(
+            denied("team/words", ours),
+            "repository \"team/words\" must start with the number of your organization: push to 7/team/words"
+        );
+        assert!(denied("words", None).ends_with("like 1/my-engine"));
+        assert!(denied("7/UPPER", ours).contains("lower-case"));
+        assert!(denied("UPPER", ours).ends_with("like 1/my-engine"));
     }
 
     #[test]

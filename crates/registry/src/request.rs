@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     access::{Access, Caller, Forbidden},
     options::Challenge,
-    refusal::{Code, Refusal},
+    paging::{self, Page},
+    refusal::{Code, Refusal, shortened},
     route,
     scope::{Action, Actions, Scope},
 };
@@ -29,6 +30,17 @@ impl<'r> Asking<'r> {
     /// A value of the query string, decoded.
     pub(crate) fn query(&self, key: &str) -> Option<String> {
         route::query_value(self.uri.query(), key)
+    }
+
+    /// All values of a key of the query string, decoded.
+    pub(crate) fn queries(&self, key: &'r str) -> impl Iterator<Item = String> + 'r {
+        route::query_values(self.uri.query(), key)
+    }
+
+    /// Which part of a list is wanted.
+    pub(crate) fn paging(&self, most: u32) -> Result<Page, Refusal> {
+        paging::read(self.uri.query(), most)
+            .map_err(|error| Refusal::bad(Code::Unsupported, error.to_string(), json!({ "n": shortened(&error.n) })))
     }
 
     /// The size the client promised, if it did.
@@ -79,6 +91,20 @@ impl<'r> Asking<'r> {
             Err(Forbidden::Scope) => {
                 let sentence =
                     format!("this token was not issued to {} in {repository}; fetch one with the scope {scope}", action.as_str());
+                Err(self.unauthorized(&sentence, Some(&scope), Some("insufficient_scope")))
+            }
+        }
+    }
+
+    /// Whoever may list repositories.
+    pub(crate) fn listing(&self) -> Result<&'r Access, Refusal> {
+        let scope = Scope::catalog();
+        let access = self.known(Some(scope.clone()))?;
+        match access.may_list() {
+            Ok(()) => Ok(access),
+            Err(Forbidden::Denied(sentence)) => Err(Refusal::new(StatusCode::FORBIDDEN, Code::Denied, sentence, Value::Null)),
+            Err(Forbidden::Scope) => {
+                let sentence = format!("this token was not issued to list repositories; fetch one with the scope {scope}");
                 Err(self.unauthorized(&sentence, Some(&scope), Some("insufficient_scope")))
             }
         }

@@ -65,9 +65,27 @@ pub fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
+/// Writes `%xx` for all that has a meaning in an address, so that [`decode`] gives it back.
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// The value of one key of a query string, decoded; `+` is a space as in forms. The first one counts.
 pub fn query_value(query: Option<&str>, key: &str) -> Option<String> {
-    query?.split('&').find_map(|pair| {
+    query_values(query, key).next()
+}
+
+/// All values of one key of a query string, in order; what cannot be decoded is left out.
+pub fn query_values<'q>(query: Option<&'q str>, key: &'q str) -> impl Iterator<Item = String> + 'q {
+    query.unwrap_or_default().split('&').filter_map(move |pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (name == key).then(|| decode(&value.replace('+', "%20")).map(Cow::into_owned))?
     })
@@ -133,6 +151,7 @@ mod tests {
         assert_eq!(query_value(query, "s").as_deref(), Some("a b"));
         assert_eq!(query_value(query, "missing"), None);
         assert_eq!(query_value(None, "x"), None);
+        assert_eq!(query_values(query, "x").collect::<Vec<_>>(), ["1", "2"]);
     }
 
     fn written(name: &str, target: Target<'_>) -> String {
@@ -158,6 +177,13 @@ mod tests {
                 let text = written(&name, Target::Blob(&last));
                 prop_assert_eq!(parse(&text), Some((name.as_str(), Target::Blob(&last))));
             }
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(text in ".{0,60}") {
+            let encoded = encode(&text);
+            let decoded = decode(&encoded).map(Cow::into_owned);
+            prop_assert_eq!(decoded, Some(text));
         }
 
         #[test]

@@ -138,6 +138,11 @@ impl Scope {
         Self { kind: Kind::Repository, name: name.into(), actions }
     }
 
+    /// The scope of the list of repositories, as clients know it.
+    pub fn catalog() -> Self {
+        Self { kind: Kind::Registry, name: "catalog".into(), actions: Actions::ALL }
+    }
+
     /// Reads scopes separated by spaces, as `scope=` may hold them. Clients also repeat the parameter: chain the lists.
     ///
     /// # Errors
@@ -190,6 +195,10 @@ impl FromStr for Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The registry itself is not pulled or pushed: clients know all that can be done to it as a star.
+        if self.kind == Kind::Registry && self.actions == Actions::ALL {
+            return write!(f, "registry:{}:*", self.name);
+        }
         write!(f, "{}:{}:{}", self.kind.as_str(), self.name, self.actions)
     }
 }
@@ -205,7 +214,8 @@ mod tests {
         let scopes = Scope::parse_list("repository:1/a:pull,push repository:host:5000/b:pull  registry:catalog:*").unwrap();
         assert_eq!(scopes[0], Scope::repository("1/a", Actions::of(&[Action::Pull, Action::Push])));
         assert_eq!((scopes[1].name.as_str(), scopes[1].actions), ("host:5000/b", Actions::of(&[Action::Pull])));
-        assert_eq!((&scopes[2].kind, scopes[2].actions), (&Kind::Registry, Actions::ALL));
+        assert_eq!(scopes[2], Scope::catalog());
+        assert_eq!(scopes[2].to_string(), "registry:catalog:*");
         assert_eq!("repository(plugin):1/a:push,fly".parse(), Ok(Scope::repository("1/a", Actions::of(&[Action::Push]))));
         assert_eq!("repository:1/a:".parse(), Ok(Scope::repository("1/a", Actions::NONE)));
         assert_eq!(Scope::parse_list(""), Ok(vec![]));

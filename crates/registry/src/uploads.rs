@@ -8,7 +8,10 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use model::{digest::Digest, name::RepoName};
+use model::{
+    digest::{Algorithm, Digest},
+    name::RepoName,
+};
 use serde_json::json;
 use store::{repositories, uploads::Upload};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -45,6 +48,7 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
     }
     make_room(inner)?;
     let named = digest_of(asking)?;
+    algorithm_of(asking)?;
     let id = (inner.options.ids)();
     let live = {
         let (blobs, repository, tap) = (inner.blobs.clone(), repository.clone(), inner.options.tap.clone());
@@ -52,7 +56,7 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
     };
     match named {
         // Some clients name the digest here and still send the bytes with a PUT.
-        Some(digest) if asking.content_length() != Some(0) || digest == Digest::of(b"") => {
+        Some(digest) if asking.content_length() != Some(0) || digest.matches(b"") => {
             let done = at_once(inner, repository, live, &digest, body).await;
             if done.is_err() {
                 // There is no session to come back to: whatever went wrong, nothing of it stays.
@@ -99,15 +103,16 @@ fn lost() -> Refusal {
     Refusal::internal(&std::io::Error::other("an upload lost its state"))
 }
 
-/// Takes a blob over from another repository the caller may read. `None` when the client has to upload it after all.
+/// Takes a blob over from another repository the account may read, from any of them when the client names none. `None` when the client has to upload it after all.
 async fn mount(inner: &Inner, asking: &Asking<'_>, access: &Access, to: &RepoName) -> Result<Option<Response>, Refusal> {
     let Some(text) = asking.query("mount") else { return Ok(None) };
     let digest: Digest = text.parse().map_err(|error| Refusal::digest_syntax(&text, &error))?;
-    let Some(from) = asking.query("from").and_then(|name| name.parse::<RepoName>().ok()) else { return Ok(None) };
-    if access.may(&from, Action::Pull).is_err() {
-        return Ok(None);
-    }
-    let mounted = repositories::mount_blob(&inner.db, &from, to, &digest, inner.now(), inner.options.limits.organization_bytes).await?;
+    let (db, now, quota) = (&inner.db, inner.now(), inner.options.limits.organization_bytes);
+    let mounted = match asking.query("from").map(|name| name.parse::<RepoName>()) {
+        None => repositories::mount_blob_from_any(db, &access.among(Action::Pull), to, &digest, now, quota).await?,
+        Some(Ok(from)) if access.has(&from, Action::Pull) => repositories::mount_blob(db, &from, to, &digest, now, quota).await?,
+        Some(_) => false,
+    };
     Ok(mounted.then(|| created(to, &digest)))
 }
 
@@ -398,9 +403,19 @@ async fn finish(inner: &Inner, repository: &RepoName, mut live: Live, digest: &D
     Ok(created(repository, digest))
 }
 
-fn digest_of(asking: &Asking<'_>) -> Result<Option<Digest>, Refusal> {
+/// The digest that `?digest=` names.
+pub(crate) fn digest_of(asking: &Asking<'_>) -> Result<Option<Digest>, Refusal> {
     let Some(text) = asking.query("digest") else { return Ok(None) };
     text.parse().map(Some).map_err(|error| Refusal::digest_syntax(&text, &error))
+}
+
+/// `?digest-algorithm=` announces by which function the digest at the end will be; one we do not have is refused before any byte is sent.
+fn algorithm_of(asking: &Asking<'_>) -> Result<Algorithm, Refusal> {
+    let Some(word) = asking.query("digest-algorithm") else { return Ok(Algorithm::Sha256) };
+    [Algorithm::Sha256, Algorithm::Sha512].into_iter().find(|known| known.as_str() == word).ok_or_else(|| {
+        let message = format!("digests by {:?} are not taken here; use sha256 or sha512", crate::refusal::shortened(&word));
+        Refusal::bad(Code::DigestInvalid, message, json!({ "algorithm": crate::refusal::shortened(&word) }))
+    })
 }
 
 fn cut_short(cut: Cut, received: u64, resumable: Option<(&RepoName, Uuid)>) -> Refusal {

@@ -14,6 +14,7 @@ pub mod held_tags;
 pub mod jobs;
 pub mod manifests;
 pub mod pushes;
+pub mod referrers;
 pub mod repositories;
 pub mod tokens;
 pub mod unclaimed_pushes;

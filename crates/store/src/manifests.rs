@@ -24,21 +24,23 @@ const PER_STATEMENT: usize = 500;
 pub struct NewManifest<'a> {
     /// Where.
     pub repository: &'a RepoName,
-    /// The tag to move, if it was pushed under one. Such a push is told in the outbox; a push by digest is a part of another.
-    pub tag: Option<&'a Tag>,
+    /// The tags to move. A push under a tag is told in the outbox, once for each; a push by digest alone is a part of another.
+    pub tags: &'a [Tag],
     /// Digest of `bytes`, compared.
     pub digest: &'a Digest,
     /// As in its Content-Type.
     pub media_type: &'a str,
-    /// What an artifact says it is.
+    /// What an artifact says it is, as a list of referrers shows it.
     pub artifact_type: Option<&'a str>,
     /// The manifest it speaks about; need not be there yet.
     pub subject: Option<&'a Digest>,
+    /// Its annotations, a JSON object, when a list of referrers may have to show them.
+    pub annotations: Option<&'a str>,
     /// The exact bytes.
     pub bytes: &'a [u8],
     /// Blobs that the repository must hold.
     pub blobs: &'a [Digest],
-    /// Manifests that the repository must hold.
+    /// Manifests it names. An index may be sparse: they need not be there.
     pub manifests: &'a [Digest],
     /// Who pushed.
     pub account: &'a str,
@@ -51,16 +53,11 @@ pub struct NewManifest<'a> {
 /// What became of a [`NewManifest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// Stored; with the id of the push, if it was one.
-    Stored(Option<i64>),
-    /// Nothing was stored, because the repository lacks these.
-    Missing {
-        /// Blobs it lacks, in the order asked.
-        blobs: Vec<Digest>,
-        /// Manifests it lacks, in the order asked.
-        manifests: Vec<Digest>,
-    },
-    /// Nothing was stored, because the tag must go on naming what it names.
+    /// Stored; with the id of the push under each tag.
+    Stored(Vec<i64>),
+    /// Nothing was stored, because the repository lacks these blobs, in the order asked.
+    Missing(Vec<Digest>),
+    /// Nothing was stored, because a tag must go on naming what it names.
     Held(Hold),
 }
 
@@ -75,33 +72,30 @@ pub struct Manifest {
     pub bytes: Vec<u8>,
 }
 
-/// Stores a manifest, moves its tag and writes the push into the outbox, or does nothing of it.
+/// Stores a manifest, moves its tags and writes the pushes into the outbox, or does nothing of it.
 ///
 /// # Errors
 /// [`Error::OverQuota`], [`Error::Database`].
 pub async fn put(db: &Db, new: &NewManifest<'_>) -> Result<Put, Error> {
     let mut tx = db.write().await?;
     let repository = repositories::ensure(&mut tx, new.repository, new.now).await?;
-    let blobs = missing(&mut tx, Held::Blobs, repository, new.blobs).await?;
-    let manifests = missing(&mut tx, Held::Manifests, repository, new.manifests).await?;
-    if !blobs.is_empty() || !manifests.is_empty() {
-        return Ok(Put::Missing { blobs, manifests });
+    let absent = missing(&mut tx, repository, new.blobs).await?;
+    if !absent.is_empty() {
+        return Ok(Put::Missing(absent));
     }
-    if let Some(tag) = new.tag
-        && let Some(hold) = held_tags::on_tag(&mut tx, new.repository, tag, Some(new.digest)).await?
-    {
-        return Ok(Put::Held(hold));
+    for tag in new.tags {
+        if let Some(hold) = held_tags::on_tag(&mut tx, new.repository, tag, Some(new.digest)).await? {
+            return Ok(Put::Held(hold));
+        }
     }
     store(&mut tx, repository, new).await?;
-    let push = match new.tag {
-        Some(tag) => {
-            move_tag(&mut tx, repository, tag, new).await?;
-            Some(pushes::record(&mut tx, new.repository, tag, new.digest, new.account, new.now).await?)
-        }
-        None => None,
-    };
+    let mut told = Vec::with_capacity(new.tags.len());
+    for tag in new.tags {
+        move_tag(&mut tx, repository, tag, new).await?;
+        told.push(pushes::record(&mut tx, new.repository, tag, new.digest, new.account, new.now).await?);
+    }
     tx.commit().await?;
-    Ok(Put::Stored(push))
+    Ok(Put::Stored(told))
 }
 
 async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>) -> Result<(), Error> {
@@ -118,10 +112,10 @@ async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>
         usage::admit(tx, new.repository.organization(), new.bytes.len() as u64, new.quota).await?;
     }
     let id: i64 = sqlx::query_scalar(
-        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, bytes, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, bytes, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-             subject = excluded.subject
+             subject = excluded.subject, annotations = excluded.annotations
          RETURNING id",
     )
     .bind(repository)
@@ -129,6 +123,7 @@ async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>
     .bind(new.media_type)
     .bind(new.artifact_type)
     .bind(new.subject.map(Digest::to_string))
+    .bind(new.annotations)
     .bind(new.bytes)
     .bind(new.now)
     .fetch_one(&mut *tx)
@@ -163,22 +158,11 @@ async fn move_tag(tx: &mut SqliteConnection, repository: i64, tag: &Tag, new: &N
     Ok(())
 }
 
-/// What a repository may be asked to hold.
-#[derive(Clone, Copy)]
-enum Held {
-    Blobs,
-    Manifests,
-}
-
-/// Those of `wanted` that the repository does not hold.
-async fn missing(tx: &mut SqliteConnection, held: Held, repository: i64, wanted: &[Digest]) -> Result<Vec<Digest>, Error> {
-    let start = match held {
-        Held::Blobs => "SELECT digest FROM repository_blobs WHERE repository_id = ",
-        Held::Manifests => "SELECT digest FROM manifests WHERE repository_id = ",
-    };
+/// Those of the `wanted` blobs that the repository does not hold.
+async fn missing(tx: &mut SqliteConnection, repository: i64, wanted: &[Digest]) -> Result<Vec<Digest>, Error> {
     let mut absent = Vec::new();
     for some in wanted.chunks(PER_STATEMENT) {
-        let mut select = QueryBuilder::<Sqlite>::new(start);
+        let mut select = QueryBuilder::<Sqlite>::new("SELECT digest FROM repository_blobs WHERE repository_id = ");
         select.push_bind(repository).push(" AND digest IN (");
         let mut list = select.separated(", ");
         for digest in some {
@@ -253,15 +237,16 @@ mod tests {
     /// Stores `bytes` in `1/a` under `tag`, needing `blobs` and `manifests`.
     async fn pushed(db: &Db, tag: Option<&str>, bytes: &[u8], blobs: &[Digest], manifests: &[Digest]) -> Put {
         let repository = "1/a".parse().unwrap();
-        let tag: Option<Tag> = tag.map(|text| text.parse().unwrap());
+        let tags: Vec<Tag> = tag.map(|text| text.parse().unwrap()).into_iter().collect();
         let digest = Digest::of(bytes);
         let new = NewManifest {
             repository: &repository,
-            tag: tag.as_ref(),
+            tags: &tags,
             digest: &digest,
             media_type: "application/vnd.oci.image.manifest.v1+json",
             artifact_type: None,
             subject: None,
+            annotations: None,
             bytes,
             blobs,
             manifests,
@@ -279,9 +264,9 @@ mod tests {
     #[tokio::test]
     async fn a_push_by_tag_stores_moves_and_tells() {
         let (_dir, db) = opened().await;
-        let Put::Stored(Some(first)) = pushed(&db, Some("v1"), b"one", &[], &[]).await else { panic!("not stored") };
-        let Put::Stored(Some(second)) = pushed(&db, Some("v1"), b"two", &[], &[]).await else { panic!("not stored") };
-        assert!(second > first);
+        let Put::Stored(first) = pushed(&db, Some("v1"), b"one", &[], &[]).await else { panic!("not stored") };
+        let Put::Stored(second) = pushed(&db, Some("v1"), b"two", &[], &[]).await else { panic!("not stored") };
+        assert!(first.len() == 1 && second > first);
         let name = "1/a".parse().unwrap();
         let by_tag = get(&db, &name, &"v1".parse().unwrap()).await.unwrap().unwrap();
         assert_eq!((by_tag.bytes.as_slice(), &by_tag.digest), (b"two".as_slice(), &Digest::of(b"two")));
@@ -293,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_push_by_digest_is_silent_and_the_same_push_again_is_told_again() {
         let (_dir, db) = opened().await;
-        assert_eq!(pushed(&db, None, b"one", &[], &[]).await, Put::Stored(None));
+        assert_eq!(pushed(&db, None, b"one", &[], &[]).await, Put::Stored(vec![]));
         assert!(pushes::unhandled(&db, 10).await.unwrap().is_empty());
         pushed(&db, Some("v1"), b"one", &[], &[]).await;
         pushed(&db, Some("v1"), b"one", &[], &[]).await;
@@ -307,18 +292,19 @@ mod tests {
         let (here, gone) = (Digest::of(b"here"), Digest::of(b"gone"));
         repositories::add_blob(&db, &"1/a".parse().unwrap(), &here, 4, 0, 0).await.unwrap();
         repositories::add_blob(&db, &"2/b".parse().unwrap(), &gone, 4, 0, 0).await.unwrap();
-        let put = pushed(&db, Some("v1"), b"one", &[here.clone(), gone.clone()], &[Digest::of(b"child")]).await;
-        assert_eq!(put, Put::Missing { blobs: vec![gone], manifests: vec![Digest::of(b"child")] });
+        let put = pushed(&db, Some("v1"), b"one", &[here.clone(), gone.clone()], &[]).await;
+        assert_eq!(put, Put::Missing(vec![gone]));
         assert!(tags(&db).await.is_empty());
         assert!(pushes::unhandled(&db, 10).await.unwrap().is_empty());
-        assert_eq!(pushed(&db, Some("v1"), b"one", &[here], &[]).await, Put::Stored(Some(1)));
+        let sparse = pushed(&db, Some("v1"), b"one", &[here], &[Digest::of(b"child")]).await;
+        assert_eq!(sparse, Put::Stored(vec![1]), "the manifests of an index need not be there");
     }
 
     #[tokio::test]
     async fn many_references_are_all_looked_up() {
         let (_dir, db) = opened().await;
         let many: Vec<Digest> = (0..1200u32).map(|n| Digest::of(&n.to_be_bytes())).collect();
-        let Put::Missing { blobs, .. } = pushed(&db, None, b"one", &many, &[]).await else { panic!("stored") };
+        let Put::Missing(blobs) = pushed(&db, None, b"one", &many, &[]).await else { panic!("stored") };
         assert_eq!(blobs, many);
         let mut tx = db.write().await.unwrap();
         for digest in &many {
@@ -331,7 +317,7 @@ mod tests {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(pushed(&db, None, b"one", &many, &[]).await, Put::Stored(None));
+        assert_eq!(pushed(&db, None, b"one", &many, &[]).await, Put::Stored(vec![]));
         let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM manifest_references").fetch_one(db.read()).await.unwrap();
         assert_eq!(kept, 1200);
     }
@@ -368,9 +354,9 @@ mod tests {
 
         assert_eq!(pushed(&db, Some("v1"), b"other", &[], &[]).await, Put::Held(hold.clone()));
         assert!(get(&db, &name, &Reference::Digest(other.clone())).await.unwrap().is_none(), "a refused manifest is not stored");
-        assert!(matches!(pushed(&db, Some("v1"), b"top", &[], std::slice::from_ref(&child)).await, Put::Stored(Some(_))));
+        assert!(matches!(pushed(&db, Some("v1"), b"top", &[], std::slice::from_ref(&child)).await, Put::Stored(_)));
         for tag in ["v2", "v3"] {
-            assert!(matches!(pushed(&db, Some(tag), b"other", &[], &[]).await, Put::Stored(Some(_))), "{tag}");
+            assert!(matches!(pushed(&db, Some(tag), b"other", &[], &[]).await, Put::Stored(_)), "{tag}");
         }
         let v1: Tag = "v1".parse().unwrap();
         assert_eq!(repositories::delete_tag(&db, &name, &v1).await.unwrap(), Removal::Held(hold.clone()));
@@ -385,7 +371,7 @@ mod tests {
         let mut tx = db.write().await.unwrap();
         held_tags::release(&mut tx, "somebody").await.unwrap();
         tx.commit().await.unwrap();
-        assert!(matches!(pushed(&db, Some("v1"), b"other", &[], &[]).await, Put::Stored(Some(_))));
+        assert!(matches!(pushed(&db, Some("v1"), b"other", &[], &[]).await, Put::Stored(_)));
         assert_eq!(delete(&db, &name, &child).await.unwrap(), Removal::Gone);
     }
 
@@ -399,7 +385,7 @@ mod tests {
         let mut tx = db.write().await.unwrap();
         held_tags::hold(&mut tx, "somebody", &name, &hold).await.unwrap();
         tx.commit().await.unwrap();
-        assert!(matches!(pushed(&db, Some("v1"), b"three", &[], &[]).await, Put::Stored(Some(_))));
+        assert!(matches!(pushed(&db, Some("v1"), b"three", &[], &[]).await, Put::Stored(_)));
         assert_eq!(repositories::delete_tag(&db, &name, &"v1".parse().unwrap()).await.unwrap(), Removal::Gone);
         assert_eq!(delete(&db, &name, &Digest::of(b"one")).await.unwrap(), Removal::Held(hold), "the content itself is still needed");
     }

@@ -5,7 +5,7 @@ use model::{
     id::OrganizationId,
     name::{RepoName, Tag},
 };
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqliteExecutor};
 
 use crate::{
     Db, RightsChange,
@@ -143,6 +143,22 @@ pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest
     Ok(true)
 }
 
+/// Gives a repository a blob that any of these repositories holds. False when none does. `quota` as with [`add_blob`].
+///
+/// # Errors
+/// [`Error::OverQuota`], [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
+pub async fn mount_blob_from_any(db: &Db, among: &Among<'_>, to: &RepoName, digest: &Digest, now: i64, quota: u64) -> Result<bool, Error> {
+    let mut select = QueryBuilder::<Sqlite>::new(
+        "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id WHERE l.digest = ",
+    );
+    select.push_bind(digest.to_string());
+    among.restrict(&mut select);
+    let holder: Option<String> = select.push(" LIMIT 1").build_query_scalar().fetch_optional(db.read()).await?;
+    let Some(holder) = holder else { return Ok(false) };
+    let from = holder.parse().map_err(|_| Error::row("repositories", "name", &holder))?;
+    mount_blob(db, &from, to, digest, now, quota).await
+}
+
 /// A blob sent or mounted again is wanted again, whatever garbage collection thought of it.
 async fn link(tx: &mut SqliteConnection, id: i64, digest: &Digest, now: i64) -> Result<(), Error> {
     sqlx::query(
@@ -155,6 +171,87 @@ async fn link(tx: &mut SqliteConnection, id: i64, digest: &Digest, now: i64) -> 
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// What became of a wish to take a blob away from a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlinked {
+    /// It can no longer be read there. Its bytes go when nobody holds them.
+    Gone,
+    /// The repository did not hold it.
+    Unknown,
+    /// This manifest of the repository names it, so it stays.
+    Needed(Digest),
+}
+
+/// Takes a blob away from a repository, unless one of its manifests needs it.
+///
+/// # Errors
+/// [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
+pub async fn remove_blob(db: &Db, repository: &RepoName, digest: &Digest) -> Result<Unlinked, Error> {
+    let mut tx = db.write().await?;
+    let Some(id) = id(&mut *tx, repository).await? else { return Ok(Unlinked::Unknown) };
+    let needed: Option<String> = sqlx::query_scalar(
+        "SELECT m.digest FROM manifest_references f JOIN manifests m ON m.id = f.manifest_id
+         WHERE f.kind = 'blob' AND f.digest = $1 AND m.repository_id = $2 ORDER BY m.digest LIMIT 1",
+    )
+    .bind(digest.to_string())
+    .bind(id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(text) = needed {
+        return Ok(Unlinked::Needed(text.parse().map_err(|_| Error::row("manifests", "digest", &text))?));
+    }
+    let gone = sqlx::query("DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2")
+        .bind(id)
+        .bind(digest.to_string())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(if gone.rows_affected() > 0 { Unlinked::Gone } else { Unlinked::Unknown })
+}
+
+/// Some of all repositories: those of these organizations, and these.
+#[derive(Clone, Debug, Default)]
+pub struct Among<'a> {
+    /// All repositories of these.
+    pub organizations: Vec<OrganizationId>,
+    /// And these.
+    pub repositories: Vec<&'a RepoName>,
+}
+
+impl Among<'_> {
+    /// Continues a statement that has a `WHERE` and calls the repositories `r`.
+    fn restrict(&self, select: &mut QueryBuilder<Sqlite>) {
+        select.push(" AND (r.organization_id IN (");
+        // A list must not be empty, and nothing equals NULL.
+        let mut list = select.separated(", ");
+        list.push("NULL");
+        for organization in &self.organizations {
+            list.push_bind(organization.0);
+        }
+        select.push(") OR r.name IN (");
+        let mut list = select.separated(", ");
+        list.push("NULL");
+        for repository in &self.repositories {
+            list.push_bind(repository.as_str().to_owned());
+        }
+        select.push("))");
+    }
+}
+
+/// Names of repositories that have a manifest, in byte order, those behind `last`, at most `limit`.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn catalog(db: &Db, among: &Among<'_>, last: Option<&str>, limit: u32) -> Result<Vec<String>, Error> {
+    let mut select = QueryBuilder::<Sqlite>::new(
+        "SELECT r.name FROM repositories r WHERE EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id) AND r.name > ",
+    );
+    select.push_bind(last.unwrap_or_default().to_owned());
+    among.restrict(&mut select);
+    select.push(" ORDER BY r.name LIMIT ").push_bind(limit);
+    Ok(select.build_query_scalar().fetch_all(db.read()).await?)
 }
 
 /// Tags in byte order, those behind `last`, at most `limit`. `None` when the repository is unknown.
@@ -257,6 +354,54 @@ mod tests {
             assert!(mount_blob(&db, &repo("1/a"), &repo("1/b"), &digest, 0, 0).await.unwrap());
         }
         assert_eq!(blob_size(&db, &repo("1/b"), &digest).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn mounting_from_anywhere_looks_only_where_it_may() {
+        let (_dir, db) = opened().await;
+        let (digest, shared) = (Digest::of(b"x"), repo("3/shared"));
+        add_blob(&db, &repo("2/a"), &digest, 1, 0, 0).await.unwrap();
+        let mine = Among { organizations: vec![OrganizationId(1)], repositories: vec![&shared] };
+        assert!(!mount_blob_from_any(&db, &mine, &repo("1/b"), &digest, 0, 0).await.unwrap());
+        assert!(!mount_blob_from_any(&db, &Among::default(), &repo("1/b"), &digest, 0, 0).await.unwrap());
+        add_blob(&db, &shared, &digest, 1, 0, 0).await.unwrap();
+        assert!(mount_blob_from_any(&db, &mine, &repo("1/b"), &digest, 0, 0).await.unwrap());
+        assert_eq!(blob_size(&db, &repo("1/b"), &digest).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_blob_is_taken_from_one_repository_only() {
+        let (_dir, db) = opened().await;
+        let digest = Digest::of(b"x");
+        for name in ["1/a", "1/b"] {
+            add_blob(&db, &repo(name), &digest, 1, 0, 0).await.unwrap();
+        }
+        assert_eq!(remove_blob(&db, &repo("1/none"), &digest).await.unwrap(), Unlinked::Unknown);
+        assert_eq!(remove_blob(&db, &repo("1/a"), &digest).await.unwrap(), Unlinked::Gone);
+        assert_eq!(remove_blob(&db, &repo("1/a"), &digest).await.unwrap(), Unlinked::Unknown);
+        assert_eq!(blob_size(&db, &repo("1/a"), &digest).await.unwrap(), None);
+        assert_eq!(blob_size(&db, &repo("1/b"), &digest).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn only_repositories_with_a_manifest_are_listed() {
+        let (_dir, db) = opened().await;
+        add_blob(&db, &repo("1/blobs-only"), &Digest::of(b"x"), 1, 0, 0).await.unwrap();
+        for name in ["1/b", "1/a", "10/a", "2/a", "2/b"] {
+            let mut tx = db.write().await.unwrap();
+            let id = ensure(&mut tx, &repo(name), 0).await.unwrap();
+            sqlx::query("INSERT INTO manifests (repository_id, digest, media_type, bytes, created_at) VALUES ($1, 'd', 't', x'', 0)")
+                .bind(id)
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        }
+        let second = repo("2/b");
+        let among = Among { organizations: vec![OrganizationId(1), OrganizationId(10)], repositories: vec![&second] };
+        assert_eq!(catalog(&db, &among, None, 100).await.unwrap(), ["1/a", "1/b", "10/a", "2/b"]);
+        assert_eq!(catalog(&db, &among, Some("1/a"), 2).await.unwrap(), ["1/b", "10/a"]);
+        assert!(catalog(&db, &Among::default(), None, 100).await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -137,11 +137,12 @@ mod tests {
         let repository = "1/a".parse().unwrap();
         let new = |bytes: &'static [u8], digest| NewManifest {
             repository: &repository,
-            tag: None,
+            tags: &[],
             digest,
             media_type: "m",
             artifact_type: None,
             subject: None,
+            annotations: None,
             bytes,
             blobs: &[],
             manifests: &[],

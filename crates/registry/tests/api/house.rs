@@ -20,8 +20,11 @@ use axum::{
     routing::get,
 };
 use http_body_util::BodyExt;
-use model::{digest::Digest, id::OrganizationId};
-use registry::{Access, Actions, Caller, Code, Grant, Options, Place, Refusal, Registry, Scope, Tap};
+use model::{
+    digest::{Algorithm, Digest, Hasher},
+    id::OrganizationId,
+};
+use registry::{Access, Action, Actions, Caller, Code, Grant, Options, Place, Refusal, Registry, Scope, Tap};
 use serde_json::{Value, json};
 use store::{Db, blobs::Blobs};
 use tokio::sync::Notify;
@@ -105,6 +108,13 @@ pub fn ann() -> Access {
     let grant = |id, actions| Grant { place: Place::Organization(OrganizationId(id)), actions };
     let pull = "repository:x:pull".parse::<registry::Scope>().unwrap().actions;
     Access { account: "ann@example.com".into(), grants: vec![grant(1, Actions::ALL), grant(3, pull)], scopes: None }
+}
+
+/// Ann with the right to list repositories.
+pub fn ann_listing() -> Access {
+    let mut access = ann();
+    access.grants.push(Grant { place: Place::Catalog, actions: Actions::of(&[Action::Pull]) });
+    access
 }
 
 /// Everything in organizations 2 and 3.
@@ -274,6 +284,13 @@ pub fn image(config: &Digest, layer: &Digest) -> Value {
         "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2 },
         "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer, "size": 5 }],
     })
+}
+
+/// The other digest.
+pub fn sha512(bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new(Algorithm::Sha512);
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 /// Waits until `done` holds; the runner's own time limit ends a test in which it never does.

@@ -4,11 +4,14 @@
 
 mod chunks;
 mod clients;
+mod deletes;
+mod discovery;
 mod door;
 mod hostile;
 mod house;
 mod manifests;
 mod pulls;
 mod pushes;
+mod referrers;
 mod restart;
 mod rights;

@@ -32,9 +32,46 @@ async fn parts_of_a_blob() {
         assert_eq!((part.header("content-range"), part.body.as_slice()), (content_range, body.as_bytes()));
         assert_eq!(part.header("content-length"), body.len().to_string());
     }
-    let beyond = house.send("GET", &path, &[("range", "bytes=10-")], Body::empty()).await;
-    beyond.refused(416, "SIZE_INVALID");
-    assert_eq!(beyond.header("content-range"), "bytes */10");
+    for range in ["bytes=10-", "bytes=10-20", "bytes=5-3", "bytes=-0"] {
+        let beyond = house.send("GET", &path, &[("range", range)], Body::empty()).await;
+        beyond.refused(416, "SIZE_INVALID");
+        assert_eq!(beyond.header("content-range"), "bytes */10", "{range}");
+    }
+    for range in ["bytes=0-1,3-4", "lines=1-2", "bytes=x"] {
+        assert_eq!(house.send("GET", &path, &[("range", range)], Body::empty()).await.ok(200).body, b"0123456789", "{range}");
+    }
+    let head = house.send("HEAD", &path, &[("range", "bytes=2-4")], Body::empty()).await.ok(200);
+    assert_eq!(head.header("content-length"), "10", "a range is a matter of GET");
+}
+
+#[tokio::test]
+async fn a_part_only_of_the_blob_that_was_meant() {
+    let house = House::new().await;
+    let digest = house.blob("1/a", b"0123456789").await;
+    let path = format!("/v2/1/a/blobs/{digest}");
+    for (if_range, status) in [(format!("\"{digest}\""), 206), ("\"sha256:other\"".into(), 200), (format!("W/\"{digest}\""), 200)] {
+        let headers = [("range", "bytes=2-4"), ("if-range", if_range.as_str())];
+        house.send("GET", &path, &headers, Body::empty()).await.ok(status);
+    }
+    let etag = house.get(&path).await.header("etag").to_owned();
+    assert_eq!(etag, format!("\"{digest}\""));
+    for (known, status) in [(etag.as_str(), 304), ("*", 304), ("W/\"x\", \"y\"", 200)] {
+        for method in ["GET", "HEAD"] {
+            let answer = house.send(method, &path, &[("if-none-match", known)], Body::empty()).await.ok(status);
+            assert!(status == 200 || answer.body.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_blob_is_sent_as_it_is_whatever_encodings_are_taken() {
+    let house = House::new().await;
+    let content = b"the same words again and again ".repeat(400);
+    let digest = house.blob("1/a", &content).await;
+    let headers = [("accept-encoding", "gzip, br, zstd, deflate")];
+    let answer = house.send("GET", &format!("/v2/1/a/blobs/{digest}"), &headers, Body::empty()).await.ok(200);
+    assert_eq!((answer.header("content-encoding"), answer.header("content-length")), ("", content.len().to_string().as_str()));
+    assert!(answer.body == content && answer.header("docker-content-digest") == digest.to_string());
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use model::digest::Digest;
-use registry::Caller;
+use registry::{Access, Caller, Scope};
 use store::repositories;
 
-use crate::house::{House, bob, request};
+use crate::house::{House, ann, bob, request, sha512};
 
 #[tokio::test]
 async fn post_patch_put_as_docker_does() {
@@ -130,6 +130,53 @@ async fn a_blob_is_mounted_where_the_caller_may_read_it() {
         .await
         .refused(404, "BLOB_UNKNOWN");
     house.send("POST", "/v2/1/b/blobs/uploads/?mount=nonsense&from=1/a", &[], Body::empty()).await.refused(400, "DIGEST_INVALID");
+}
+
+#[tokio::test]
+async fn a_blob_is_mounted_from_wherever_the_account_may_read_it() {
+    let house = House::new().await;
+    let (near, far) = (house.blob("1/a", b"near").await, Digest::of(b"far"));
+    let upload = format!("/v2/2/secret/blobs/uploads/?digest={far}");
+    house.ask(Caller::Known(bob()), request("POST", &upload, &[], "far")).await.ok(201);
+    let mount = |digest: &Digest| format!("/v2/1/b/blobs/uploads/?mount={digest}");
+    // Its token is for the repository it pushes to, as clients ask for it.
+    let narrow = Access { scopes: Some(Scope::parse_list("repository:1/b:pull,push").unwrap()), ..ann() };
+    let ask = async |path: &str| house.ask(Caller::Known(narrow.clone()), request("POST", path, &[], Body::empty())).await;
+    let mounted = ask(&mount(&near)).await.ok(201);
+    assert_eq!(mounted.header("location"), format!("/v2/1/b/blobs/{near}"));
+    assert_eq!(mounted.header("docker-content-digest"), near.to_string());
+    assert_eq!(house.get(&format!("/v2/1/b/blobs/{near}")).await.ok(200).body, b"near");
+    for path in [mount(&far), format!("{}&from=2/secret", mount(&far)), mount(&Digest::of(b"nowhere"))] {
+        let begun = ask(&path).await.ok(202);
+        assert!(begun.header("location").contains("/blobs/uploads/"), "{path}");
+    }
+    house.get(&format!("/v2/1/b/blobs/{far}")).await.refused(404, "BLOB_UNKNOWN");
+}
+
+#[tokio::test]
+async fn other_digests_and_what_announces_them() {
+    let house = House::new().await;
+    for content in [b"hello".as_slice(), b""] {
+        let digest = sha512(content);
+        let path = format!("/v2/1/a/blobs/{digest}");
+        let length = content.len().to_string();
+        let at_once = format!("/v2/1/a/blobs/uploads/?digest={digest}");
+        let done = house.send("POST", &at_once, &[("content-length", &length)], content.to_vec()).await.ok(201);
+        assert_eq!((done.header("location"), done.header("docker-content-digest")), (path.as_str(), digest.to_string().as_str()));
+        assert_eq!(house.get(&path).await.ok(200).body, content);
+        for algorithm in ["?digest-algorithm=sha512", "?digest-algorithm=sha256", ""] {
+            let begun =
+                house.send("POST", &format!("/v2/1/b/blobs/uploads/{algorithm}"), &[("content-length", "0")], Body::empty()).await.ok(202);
+            let location = begun.header("location").to_owned();
+            house.send("PATCH", &location, &[], content.to_vec()).await.ok(202);
+            let join = if location.contains('?') { '&' } else { '?' };
+            house.send("PUT", &format!("{location}{join}digest={digest}"), &[], Body::empty()).await.ok(201);
+            assert_eq!(house.get(&format!("/v2/1/b/blobs/{digest}")).await.ok(200).body, content);
+        }
+    }
+    let odd = house.send("POST", "/v2/1/a/blobs/uploads/?digest-algorithm=md5", &[], Body::empty()).await;
+    assert!(odd.refused(400, "DIGEST_INVALID").contains("sha256 or sha512"));
+    assert_eq!(house.uploads(), 0);
 }
 
 #[tokio::test]

@@ -131,3 +131,21 @@ async fn names_outside_the_grammar_say_what_a_name_is() {
         assert!(message.contains(says), "{path}: {message}");
     }
 }
+
+#[tokio::test]
+async fn a_push_to_a_name_that_can_never_be_is_denied_at_once() {
+    let house = House::new().await;
+    let digest = model::digest::Digest::of(b"x");
+    // Clients look before they send. HEAD has no body to say why, so they are led to the request that has.
+    assert_eq!(house.send("HEAD", &format!("/v2/my-engine/blobs/{digest}"), &[], Body::empty()).await.status.as_u16(), 404);
+    for (method, path, says) in [
+        ("POST", "/v2/my-engine/blobs/uploads/", "\"my-engine\" must start with the number of your organization: push to 1/my-engine"),
+        ("PUT", "/v2/team/words/manifests/v1", "push to 1/team/words"),
+        ("POST", "/v2/1/My-Engine/blobs/uploads/", "lower-case"),
+        ("DELETE", "/v2/my-engine/manifests/v1", "must start with the number"),
+    ] {
+        let message = house.send(method, path, &[], Body::empty()).await.refused(403, "DENIED");
+        assert!(message.contains(says), "{path}: {message}");
+    }
+    house.ask(Caller::Anonymous, request("POST", "/v2/my-engine/blobs/uploads/", &[], Body::empty())).await.refused(401, "UNAUTHORIZED");
+}

@@ -41,14 +41,15 @@ impl World {
         manifests: &[Digest],
         subject: Option<&Digest>,
     ) -> bool {
-        let tag: Option<Tag> = tag.map(|tag| tag.parse().unwrap());
+        let tags: Vec<Tag> = tag.map(|tag| tag.parse().unwrap()).into_iter().collect();
         let new = NewManifest {
             repository: &repository.parse().unwrap(),
-            tag: tag.as_ref(),
+            tags: &tags,
             digest: &Digest::of(content),
             media_type: "m",
             artifact_type: None,
             subject,
+            annotations: None,
             bytes: content,
             blobs,
             manifests,
