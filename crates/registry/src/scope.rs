@@ -55,6 +55,17 @@ impl Actions {
         Self(actions.iter().fold(0, |bits, action| bits | action.bit()))
     }
 
+    /// Reads words joined by commas, as scopes have them. `*` is all; words we do not know are left out.
+    pub fn parse(words: &str) -> Self {
+        words.split(',').fold(Self::NONE, |set, word| match word {
+            "pull" => set.union(Self::of(&[Action::Pull])),
+            "push" => set.union(Self::of(&[Action::Push])),
+            "delete" => set.union(Self::of(&[Action::Delete])),
+            "*" => Self::ALL,
+            _ => set,
+        })
+    }
+
     /// Whether the set holds `action`.
     pub fn contains(self, action: Action) -> bool {
         self.0 & action.bit() != 0
@@ -182,13 +193,7 @@ impl FromStr for Scope {
             "registry" => Kind::Registry,
             other => Kind::Other(other.to_owned()),
         };
-        let actions = actions.split(',').fold(Actions::NONE, |set, word| match word {
-            "pull" => set.union(Actions::of(&[Action::Pull])),
-            "push" => set.union(Actions::of(&[Action::Push])),
-            "delete" => set.union(Actions::of(&[Action::Delete])),
-            "*" => Actions::ALL,
-            _ => set,
-        });
+        let actions = Actions::parse(actions);
         Ok(Self { kind, name: name.to_owned(), actions })
     }
 }

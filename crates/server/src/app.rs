@@ -10,9 +10,10 @@ use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
 use tokio::sync::{Notify, broadcast};
 
 use crate::{
-    auth::{credentials::Credentials, registry::Tokens},
+    auth::{access_token::AccessTokens, credentials::Credentials},
     config::Config,
     graphql::GateSchema,
+    told::Told,
 };
 
 /// The running server, as its parts see it.
@@ -35,16 +36,18 @@ pub struct App {
     pub sandbox: Arc<dyn Sandbox>,
     /// What blocks.
     pub policy: Policy,
-    /// Passwords.
+    /// Passwords and tokens.
     pub credentials: Credentials,
-    /// Registry tokens.
-    pub tokens: Tokens,
+    /// Tokens that the registry issues.
+    pub tokens: AccessTokens,
     /// The API.
     pub schema: GateSchema,
     /// Wakes the workers.
     pub work: Notify,
     /// Wakes whoever takes pushes.
     pub pushed: Arc<Notify>,
+    /// What became of the latest pushes.
+    pub told: Told,
     /// Tells of builds that changed or have new log lines.
     pub news: broadcast::Sender<BuildId>,
 }

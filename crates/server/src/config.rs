@@ -1,12 +1,18 @@
 //! Configuration: defaults, a file, the environment, the command line, in that order. Unknown keys are errors.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
+
+/// Shortest life of a token of the registry, seconds.
+const SHORTEST_TOKEN: u64 = 60;
 
 /// Everything that can be set. Every key has an environment form `PLIMSOLL_SECTION__KEY`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +24,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address people and clients see, such as `https://gate.example.org`; the listening address if empty.
     pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// The gate.
     pub gate: Gate,
     /// The registry.
@@ -44,6 +52,36 @@ pub struct Registry {
     pub idle_seconds: u64,
     /// Largest blob taken, bytes.
     pub max_blob_bytes: u64,
+    /// How long the answer to a push waits for the first findings, to tell them in a `Warning` header, milliseconds; 0 for never.
+    pub tell_ms: u64,
+    /// What is refused when a manifest arrives.
+    pub door: Door,
+}
+
+/// What is refused when a manifest arrives, beside what the standard and the rights forbid.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Door {
+    /// The reasons to refuse.
+    pub refuse: Vec<DoorRule>,
+}
+
+/// A reason to refuse a manifest that arrives under a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DoorRule {
+    /// It can never become a build: a chart, a module, an artifact of any kind that speaks about no image.
+    NotAnImage,
+    /// It says no engine of the organization.
+    Unclaimed,
+    /// Its static findings block it.
+    Invalid,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self { refuse: vec![DoorRule::NotAnImage] }
+    }
 }
 
 impl Default for Config {
@@ -52,6 +90,7 @@ impl Default for Config {
             data: "plimsoll-data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
+            trusted_proxies: Vec::new(),
             gate: Gate::default(),
             registry: Registry::default(),
         }
@@ -66,7 +105,7 @@ impl Default for Gate {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { token_seconds: 300, idle_seconds: 60, max_blob_bytes: 64 << 30 }
+        Self { token_seconds: 300, idle_seconds: 60, max_blob_bytes: 64 << 30, tell_ms: 150, door: Door::default() }
     }
 }
 
@@ -109,7 +148,13 @@ impl Config {
             figment = figment.merge(Toml::file_exact(path));
         }
         let environment = Env::prefixed("PLIMSOLL_").ignore(&NOT_CONFIGURATION).split("__");
-        figment.merge(environment).merge(Serialized::defaults(overrides)).extract().map_err(|error| ConfigError::Wrong(in_words(error)))
+        let figment = figment.merge(environment).merge(Serialized::defaults(overrides));
+        let config: Self = figment.extract().map_err(|error| ConfigError::Wrong(in_words(error)))?;
+        if config.registry.token_seconds < SHORTEST_TOKEN {
+            // The token specification: clients that know no other life use a token for that long.
+            return Err(ConfigError::Wrong(format!("registry.token_seconds: at least {SHORTEST_TOKEN} seconds are needed")));
+        }
+        Ok(config)
     }
 
     /// The address people and clients see, without a slash at the end.
@@ -142,6 +187,14 @@ mod tests {
         std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[gate]\nworkers = 3\n").unwrap();
         let config = Config::load(Some(&file), &Overrides { data: Some("d".into()), listen: None }).unwrap();
         assert_eq!((config.gate.workers, config.data, config.listen.port()), (3, "d".into(), 1));
+        std::fs::write(&file, "[registry.door]\nrefuse = [\"not-an-image\", \"unclaimed\"]\n").unwrap();
+        let config = Config::load(Some(&file), &Overrides::default()).unwrap();
+        assert_eq!(config.registry.door.refuse, [DoorRule::NotAnImage, DoorRule::Unclaimed]);
+        for (wrong, says) in [("[registry.door]\nrefuse = [\"ugly\"]\n", "ugly"), ("[registry]\ntoken_seconds = 59\n", "at least 60")] {
+            std::fs::write(&file, wrong).unwrap();
+            let error = Config::load(Some(&file), &Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
         assert!(Config::load(Some(&dir.path().join("none")), &Overrides::default()).is_err());
     }
 }

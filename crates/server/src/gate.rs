@@ -8,7 +8,13 @@ use checks::{
 };
 use harness::Pace;
 use image::LayerEvidence;
-use model::{digest::Digest, id::EngineId, name::RepoName, report::Report};
+use model::{
+    digest::Digest,
+    finding::{Finding, Severity},
+    id::EngineId,
+    name::RepoName,
+    report::Report,
+};
 use serde_json::Value;
 use store::{builds::Build, engines::Engine};
 
@@ -34,6 +40,20 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 /// Ours alone: what is wrong with the image is in the evidence.
 pub async fn look(app: &Arc<App>, repository: &RepoName, digest: &Digest) -> Result<Looked, Broken> {
     let source = Arc::new(PushedImage::load(&app.db, &app.blobs, repository, digest).await?);
+    look_into(app, source, digest).await
+}
+
+/// Looks at an image whose manifest is not stored yet, as far as its layers were analysed while they arrived.
+///
+/// # Errors
+/// Also when that is not far enough.
+pub async fn look_at_arrival(app: &Arc<App>, arrival: &registry::Arrival) -> Result<Looked, Broken> {
+    let (repository, digest) = (&arrival.repository, &arrival.digest);
+    let source = PushedImage::arriving(&app.db, &app.blobs, repository, digest, &arrival.bytes).await?;
+    look_into(app, Arc::new(source), digest).await
+}
+
+async fn look_into(app: &Arc<App>, source: Arc<PushedImage>, digest: &Digest) -> Result<Looked, Broken> {
     let (app, reading, digest) = (app.clone(), source.clone(), digest.clone());
     let fixed = tokio::task::spawn_blocking(move || {
         let mut missed = Vec::new();
@@ -112,6 +132,12 @@ fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage) -> Report
 /// The report before the run: what the image alone tells.
 pub fn static_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -> Report {
     report(app, build, &looked.fixed.with(terms(engine), RunEvidence::Pending), Stage::Static)
+}
+
+/// The first of the findings that block an image before it has run.
+pub fn first_blocking(app: &App, engine: &Engine, looked: &Looked) -> Option<Finding> {
+    let results = checks::judge(&looked.fixed.with(terms(engine), RunEvidence::Pending), &app.policy, Stage::Static);
+    results.into_iter().flat_map(|result| result.findings).find(|finding| finding.severity == Severity::Error)
 }
 
 /// The report of a build whose certification was lost too often: the gate is at fault, and says so.

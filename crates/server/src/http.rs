@@ -1,10 +1,10 @@
 //! The routes of the one port and what all of them share: limits, headers, the log of requests.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
@@ -17,7 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
     app::App,
-    auth::{Caller, permission::Permission, registry, session},
+    auth::{self, Caller, permission::Permission, token_endpoint},
     console,
     error::Problem,
     graphql,
@@ -25,11 +25,11 @@ use crate::{
 
 /// Every route of the server.
 pub fn router(app: Arc<App>, registry: Router) -> Router {
-    let registry = registry.layer(from_fn_with_state(app.clone(), registry::middleware));
+    let registry = registry.layer(from_fn_with_state(app.clone(), auth::registry::middleware));
     let api = Router::new()
         .route("/v3/graphql", post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
         .route("/v3/builds/{id}/report", get(report))
-        .route("/v2/token", get(registry::get_token).post(registry::post_token))
+        .route("/v2/token", get(token_endpoint::get).post(token_endpoint::post))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .merge(console::routes())
@@ -51,15 +51,23 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
 /// The caller of a request: bearer token or the console's cookie.
 ///
 /// # Errors
-/// [`Problem::Unauthenticated`].
-pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let token = session::bearer(headers).or_else(|| session::cookie(headers)).ok_or(Problem::Unauthenticated)?;
-    session::caller(&app.db, token).await
+/// [`Problem::Unauthenticated`], [`Problem::RateLimited`].
+pub async fn caller(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Caller, Problem> {
+    match (auth::session::bearer(headers), auth::session::cookie(headers)) {
+        (Some(token), _) => auth::bearer(app, token, &auth::address::of(peer.ip(), headers, &app.config.trusted_proxies)).await,
+        (None, Some(token)) => auth::session::caller(&app.db, token).await,
+        (None, None) => Err(Problem::Unauthenticated),
+    }
 }
 
 /// `GET /v3/builds/{id}/report`: the report as a file (build report).
-async fn report(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let caller = caller(&app, &headers).await?;
+async fn report(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = caller(&app, peer, &headers).await?;
     caller.require(Permission::ReadEngines)?;
     let missing = || Problem::NotFound { object: "Build", id: id.chars().take(80).collect() };
     let build: BuildId = id.parse().map_err(|_| missing())?;

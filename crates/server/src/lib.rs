@@ -5,6 +5,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod door;
 pub mod error;
 mod gate;
 pub mod graphql;
@@ -13,5 +14,6 @@ pub mod jobs;
 pub mod ops;
 pub mod pushed_image;
 mod start;
+pub mod told;
 
 pub use start::{Server, start};

@@ -21,6 +21,9 @@ use crate::error::chain;
 /// Manifests fetched for one push: an index, and what it names.
 const MAX_MANIFESTS: usize = 200;
 
+/// What is read of an image while its client waits: configs, and layers no larger than that, bytes.
+const SMALL: u64 = 1 << 20;
+
 /// Indexes inside indexes.
 const MAX_DEPTH: usize = 3;
 
@@ -28,6 +31,8 @@ const MAX_DEPTH: usize = 3;
 pub struct PushedImage {
     blobs: Blobs,
     manifests: HashMap<Digest, Vec<u8>>,
+    /// Larger blobs are not read.
+    largest: u64,
 }
 
 #[derive(Deserialize)]
@@ -48,22 +53,41 @@ impl PushedImage {
     /// The database refused.
     pub async fn load(db: &Db, blobs: &Blobs, repository: &RepoName, top: &Digest) -> Result<Self, store::Error> {
         let mut found = HashMap::new();
-        let mut level = vec![top.clone()];
-        for _ in 0..=MAX_DEPTH {
-            let mut next = Vec::new();
-            for digest in level {
-                if found.len() >= MAX_MANIFESTS || found.contains_key(&digest) {
-                    continue;
-                }
-                let Some(manifest) = manifests::get(db, repository, &Reference::Digest(digest.clone())).await? else { continue };
-                let index: Index = serde_json::from_slice(&manifest.bytes).unwrap_or(Index { manifests: Vec::new() });
-                next.extend(index.manifests.into_iter().map(|child| child.digest));
-                found.insert(digest, manifest.bytes);
-            }
-            level = next;
-        }
-        Ok(Self { blobs: blobs.clone(), manifests: found })
+        gather(db, repository, vec![top.clone()], &mut found).await?;
+        Ok(Self { blobs: blobs.clone(), manifests: found, largest: u64::MAX })
     }
+
+    /// The same for a manifest that is not stored yet. Its layers are not read here: that would keep the client waiting.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn arriving(db: &Db, blobs: &Blobs, repository: &RepoName, top: &Digest, bytes: &[u8]) -> Result<Self, store::Error> {
+        let mut found = HashMap::from([(top.clone(), bytes.to_vec())]);
+        gather(db, repository, children(bytes), &mut found).await?;
+        Ok(Self { blobs: blobs.clone(), manifests: found, largest: SMALL })
+    }
+}
+
+/// Digests that an index names.
+fn children(bytes: &[u8]) -> Vec<Digest> {
+    let index: Index = serde_json::from_slice(bytes).unwrap_or(Index { manifests: Vec::new() });
+    index.manifests.into_iter().map(|child| child.digest).collect()
+}
+
+async fn gather(db: &Db, repository: &RepoName, mut level: Vec<Digest>, found: &mut HashMap<Digest, Vec<u8>>) -> Result<(), store::Error> {
+    for _ in 0..=MAX_DEPTH {
+        let mut next = Vec::new();
+        for digest in level {
+            if found.len() >= MAX_MANIFESTS || found.contains_key(&digest) {
+                continue;
+            }
+            let Some(manifest) = manifests::get(db, repository, &Reference::Digest(digest.clone())).await? else { continue };
+            next.extend(children(&manifest.bytes));
+            found.insert(digest, manifest.bytes);
+        }
+        level = next;
+    }
+    Ok(())
 }
 
 impl BlobSource for PushedImage {
@@ -71,7 +95,9 @@ impl BlobSource for PushedImage {
         if let Some(bytes) = self.manifests.get(digest) {
             return Ok(Box::new(Cursor::new(bytes.clone())));
         }
-        self.size(digest)?;
+        if self.size(digest)? > self.largest {
+            return Err(image::Error::BlobMissing { digest: digest.clone(), place: "what was read while it arrived".into() });
+        }
         let path = self.blobs.path(digest);
         let file = std::fs::File::open(&path).map_err(|source| image::Error::File { action: "open", path, source })?;
         Ok(Box::new(file))

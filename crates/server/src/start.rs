@@ -26,15 +26,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::App,
     auth::{
+        access_token::{AccessTokens, SERVICE},
         credentials::Credentials,
-        registry::{SERVICE, Tokens},
     },
     clock,
     config::Config,
+    door,
     error::chain,
     graphql, http, jobs,
     ops::first_start::{FirstStart, Made, first_start},
     pushed_image,
+    told::{self, Told},
 };
 
 /// How long requests in progress may take once the server is told to stop.
@@ -146,10 +148,11 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>
         sandbox,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),
-        tokens: Tokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
+        tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
         schema: graphql::schema(),
         work: Notify::new(),
         pushed: Arc::new(Notify::new()),
+        told: Told::default(),
         news: broadcast::channel(1024).0,
         config,
     })
@@ -159,6 +162,8 @@ fn registry(app: &Arc<App>) -> Registry {
     let mut options = Options::new(Arc::new(clock::now_ms), Arc::new(clock::new_id));
     options.tap = Some(pushed_image::tap(app.evidence.clone()));
     options.pushed = app.pushed.clone();
+    options.door = Some(door::door(app));
+    options.remarks = told::remarks(app);
     options.limits = Limits {
         blob_bytes: app.config.registry.max_blob_bytes,
         body_idle: Duration::from_secs(app.config.registry.idle_seconds),

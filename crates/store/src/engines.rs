@@ -115,6 +115,14 @@ pub async fn by_id(db: &SqlitePool, id: EngineId) -> Result<Option<Engine>, Erro
     row.map(TryInto::try_into).transpose()
 }
 
+/// The name of an engine, read inside a writing transaction.
+///
+/// # Errors
+/// [`Error::Database`]; an engine that is not there is one.
+pub async fn name(tx: &mut Transaction<'_, Sqlite>, id: EngineId) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("SELECT name FROM engines WHERE id = $1").bind(id.to_string()).fetch_one(&mut **tx).await?)
+}
+
 /// What [`list`] narrows to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

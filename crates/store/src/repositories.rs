@@ -64,6 +64,15 @@ pub struct Listed {
     pub created_at: i64,
 }
 
+/// One repository.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn by_name(db: &Db, repository: &RepoName) -> Result<Option<Listed>, Error> {
+    let row = sqlx::query_as("SELECT name, public, created_at FROM repositories WHERE name = $1");
+    Ok(row.bind(repository.as_str()).fetch_optional(db.read()).await?)
+}
+
 /// Repositories of an organization by name.
 ///
 /// # Errors

@@ -1,17 +1,28 @@
-//! Passwords: hashed with argon2id, verified off the async threads, and remembered for a short time under a keyed hash,
-//! because registry clients send them with every request.
+//! Passwords and tokens. Passwords are hashed with argon2id and verified off the async threads. What was found good is remembered for a
+//! short time under a keyed hash, because registry clients send it with every request; failures make the next attempt wait.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use hmac::{Hmac, KeyInit, Mac};
+use model::{
+    id::{TokenId, UserId},
+    name::RepoName,
+};
 use sha2::Sha256;
-use store::accounts::{self, User};
+use store::{
+    accounts::{self, User},
+    repositories,
+    tokens::{self, TokenKind},
+};
 
-use super::{Caller, throttle::Throttle};
+use super::{Caller, fresh::Fresh, secret, throttle::Throttle};
 use crate::{clock, error::Problem};
 
 /// How long a verified password is remembered, milliseconds.
@@ -23,10 +34,21 @@ const CAPACITY: usize = 1_000;
 /// Longest password accepted, bytes; hashing more is work for nothing.
 const LONGEST: usize = 512;
 
-/// Verifies passwords.
+/// How exactly it is known when a token was last used, milliseconds; each time it is written down.
+const USED_MS: i64 = 10 * 60_000;
+
+/// A refresh token that is not used for so long is no longer good, milliseconds.
+pub const REFRESH_MS: i64 = 90 * 24 * 3_600_000;
+
+/// Verifies passwords and tokens, and knows whose they are.
 pub struct Credentials {
     key: [u8; 32],
     verified: Mutex<HashMap<[u8; 32], (i64, String)>>,
+    /// By what was sent.
+    known: Fresh<[u8; 32], Arc<Caller>>,
+    /// By what a token of the registry names.
+    owners: Fresh<(UserId, Option<TokenId>), Option<Arc<Caller>>>,
+    public: Fresh<RepoName, bool>,
     throttle: Throttle,
     /// Verified in place of a hash that does not exist, so that an unknown account takes as long as a known one.
     decoy: String,
@@ -57,7 +79,16 @@ impl Credentials {
     /// With a key of this process only.
     pub fn new(key: [u8; 32]) -> Self {
         let decoy = hash("a password nobody has").unwrap_or_default();
-        Self { key, verified: Mutex::default(), throttle: Throttle::default(), decoy, hashing: tokio::sync::Semaphore::new(2) }
+        Self {
+            key,
+            verified: Mutex::default(),
+            known: Fresh::default(),
+            owners: Fresh::default(),
+            public: Fresh::default(),
+            throttle: Throttle::default(),
+            decoy,
+            hashing: tokio::sync::Semaphore::new(2),
+        }
     }
 
     fn remembered_as(&self, email: &str, password: &str) -> [u8; 32] {
@@ -86,31 +117,133 @@ impl Credentials {
         verified.insert(tag, (now + REMEMBER_MS, user.password_hash.clone()));
     }
 
-    /// Checks a login. `address` is where it comes from.
+    /// Checks a login: the e-mail and password of a person, or a token instead of the password. `address` is where it comes from.
     ///
     /// # Errors
     /// [`Problem::LoginFailed`], [`Problem::RateLimited`] after too many failures, [`Problem::Internal`].
-    pub async fn check(&self, db: &store::Db, email: &str, password: &str, address: &str) -> Result<Caller, Problem> {
-        let now = clock::now_ms();
-        let email: String = email.chars().take(320).collect::<String>().to_lowercase();
-        let user = accounts::user_by_email(db.read(), &email).await?;
-        let tag = self.remembered_as(&email, password);
-        if let Some(user) = user.as_ref().filter(|user| self.is_remembered(&tag, user, now)) {
+    pub async fn check(&self, db: &store::Db, login: &str, password: &str, address: &str) -> Result<Arc<Caller>, Problem> {
+        let (version, now) = (db.rights_version(), clock::now_ms());
+        let login: String = login.chars().take(320).collect::<String>().to_lowercase();
+        let tag = self.remembered_as(&login, password);
+        if let Some(caller) = self.known.get(&tag, version, now).filter(|caller| !caller.has_expired(now)) {
+            return Ok(caller);
+        }
+        let keys = [format!("account {login}"), format!("address {address}")];
+        let found = match secret::kind(password) {
+            None => self.by_password(db, &login, password, &tag, &keys, now).await?,
+            Some(kind) => {
+                self.not_blocked(&keys, now)?;
+                // The token says whose it is. Any word will do for a name, but not the e-mail of somebody else.
+                let caller = self.by_token(db, password, kind, now).await?.filter(|caller| !login.contains('@') || caller.email == login);
+                self.judged(&keys, caller.filter(|_| kind != TokenKind::Refresh), now)?
+            }
+        };
+        let caller = Arc::new(found);
+        self.known.keep(tag, caller.clone(), version, now);
+        Ok(caller)
+    }
+
+    /// Checks a token that was sent without a name.
+    ///
+    /// # Errors
+    /// As [`Credentials::check`].
+    pub async fn check_token(&self, db: &store::Db, token: &str, address: &str, kind: TokenKind) -> Result<Arc<Caller>, Problem> {
+        let (version, now) = (db.rights_version(), clock::now_ms());
+        let tag = self.remembered_as(kind.as_str(), token);
+        if let Some(caller) = self.known.get(&tag, version, now).filter(|caller| !caller.has_expired(now)) {
+            return Ok(caller);
+        }
+        let keys = [format!("address {address}")];
+        self.not_blocked(&keys, now)?;
+        let caller = if secret::kind(token) == Some(kind) { self.by_token(db, token, kind, now).await? } else { None };
+        let caller = Arc::new(self.judged(&keys, caller, now)?);
+        self.known.keep(tag, caller.clone(), version, now);
+        Ok(caller)
+    }
+
+    /// Whoever a token of the registry was issued to, with the rights of this moment; `None` when the account, or the token it was issued
+    /// for, is gone.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`].
+    pub async fn owner(&self, db: &store::Db, user: UserId, via: Option<TokenId>) -> Result<Option<Arc<Caller>>, Problem> {
+        let (version, now) = (db.rights_version(), clock::now_ms());
+        let fresh = |caller: &Arc<Caller>| !caller.has_expired(now);
+        if let Some(caller) = self.owners.get(&(user, via), version, now) {
+            return Ok(caller.filter(fresh));
+        }
+        let caller = match via {
+            None => accounts::user_by_id(db.read(), user).await?.map(Caller::from),
+            Some(id) => tokens::by_id(db.read(), id).await?.filter(|owned| owned.owner.id == user).map(Caller::with_token),
+        };
+        let caller = caller.map(Arc::new);
+        self.owners.keep((user, via), caller.clone(), version, now);
+        Ok(caller.filter(fresh))
+    }
+
+    /// Whether anybody may pull from a repository.
+    ///
+    /// # Errors
+    /// [`Problem::Internal`].
+    pub async fn is_public(&self, db: &store::Db, repository: &RepoName) -> Result<bool, Problem> {
+        let (version, now) = (db.rights_version(), clock::now_ms());
+        if let Some(public) = self.public.get(repository, version, now) {
+            return Ok(public);
+        }
+        let public = repositories::is_public(db, repository).await?;
+        self.public.keep(repository.clone(), public, version, now);
+        Ok(public)
+    }
+
+    fn not_blocked(&self, keys: &[String], now: i64) -> Result<(), Problem> {
+        match keys.iter().filter_map(|key| self.throttle.blocked(key, now)).max() {
+            Some(retry_after) => Err(Problem::RateLimited { retry_after }),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts an attempt.
+    fn judged(&self, keys: &[String], found: Option<Caller>, now: i64) -> Result<Caller, Problem> {
+        keys.iter().for_each(|key| self.throttle.record(key, found.is_some(), now));
+        found.ok_or(Problem::LoginFailed)
+    }
+
+    async fn by_token(&self, db: &store::Db, token: &str, kind: TokenKind, now: i64) -> Result<Option<Caller>, Problem> {
+        let found = tokens::by_hash(db.read(), &secret::hash(token)).await?;
+        let good = |owned: &tokens::Owned| owned.token.kind == kind && owned.token.expires_at.is_none_or(|at| now < at);
+        let Some(owned) = found.filter(good) else { return Ok(None) };
+        if owned.token.used_at.is_none_or(|at| now - at >= USED_MS) {
+            let mut tx = db.write().await?;
+            let until = (kind == TokenKind::Refresh).then_some(now + REFRESH_MS);
+            tokens::touch(&mut tx, owned.token.id, now, until).await?;
+            tx.commit().await?;
+        }
+        Ok(Some(Caller::with_token(owned)))
+    }
+
+    async fn by_password(
+        &self,
+        db: &store::Db,
+        email: &str,
+        password: &str,
+        tag: &[u8; 32],
+        keys: &[String],
+        now: i64,
+    ) -> Result<Caller, Problem> {
+        let user = accounts::user_by_email(db.read(), email).await?;
+        if let Some(user) = user.as_ref().filter(|user| self.is_remembered(tag, user, now)) {
             return Ok(user.clone().into());
         }
-        let keys = [format!("account {email}"), format!("address {address}")];
-        if let Some(retry_after) = keys.iter().filter_map(|key| self.throttle.blocked(key, now)).max() {
-            return Err(Problem::RateLimited { retry_after });
-        }
+        self.not_blocked(keys, now)?;
+        let _permit = self.hashing.acquire().await.map_err(|error| Problem::internal(&error))?;
+        // Many guesses may have waited here together: what became of the first counts for the rest.
+        self.not_blocked(keys, clock::now_ms())?;
         let good = self.verify_slowly(user.as_ref(), password).await?;
-        keys.iter().for_each(|key| self.throttle.record(key, good, now));
-        match user.filter(|_| good) {
-            Some(user) => {
-                self.remember(tag, &user, now);
-                Ok(user.into())
-            }
-            None => Err(Problem::LoginFailed),
+        let user = user.filter(|_| good);
+        if let Some(user) = &user {
+            self.remember(*tag, user, now);
         }
+        self.judged(keys, user.map(Caller::from), clock::now_ms())
     }
 
     async fn verify_slowly(&self, user: Option<&User>, password: &str) -> Result<bool, Problem> {
@@ -118,7 +251,6 @@ impl Credentials {
             return Ok(false);
         }
         let (hash, password) = (user.map_or_else(|| self.decoy.clone(), |user| user.password_hash.clone()), password.to_owned());
-        let _permit = self.hashing.acquire().await.map_err(|error| Problem::internal(&error))?;
         tokio::task::spawn_blocking(move || verify(&password, &hash)).await.map_err(|error| Problem::internal(&error))
     }
 }

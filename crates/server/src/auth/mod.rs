@@ -1,15 +1,53 @@
 //! Who is calling, and what may they do. Passwords, tokens and keys are handled here and nowhere else.
 
+pub mod access_token;
+pub mod address;
 pub mod credentials;
+mod fresh;
 pub mod permission;
 pub mod registry;
+pub mod secret;
 pub mod session;
 pub mod throttle;
+pub mod token_endpoint;
 
-use model::id::{OrganizationId, UserId};
+use ::registry::Actions;
+use model::{
+    id::{OrganizationId, TokenId, UserId},
+    name::RepoName,
+};
 use permission::{Permission, Role};
+use store::tokens::{Owned, TokenKind};
 
-use crate::error::Problem;
+use crate::{app::App, error::Problem};
+
+/// The caller of a bearer token of the API: of a session, or an API token.
+///
+/// # Errors
+/// [`Problem::Unauthenticated`], [`Problem::RateLimited`], [`Problem::Internal`].
+pub async fn bearer(app: &App, token: &str, address: &str) -> Result<Caller, Problem> {
+    if secret::kind(token).is_none() {
+        return session::caller(&app.db, token).await;
+    }
+    match app.credentials.check_token(&app.db, token, address, TokenKind::Api).await {
+        Ok(caller) => Ok(Caller::clone(&caller)),
+        Err(Problem::LoginFailed) => Err(Problem::Unauthenticated),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The token somebody showed instead of a password, and what it narrows their rights to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// Its id.
+    pub id: TokenId,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// Epoch milliseconds.
+    pub expires_at: Option<i64>,
+    /// The one repository of a robot, and what it may do there.
+    pub only: Option<(RepoName, Actions)>,
+}
 
 /// A caller whose identity was proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +62,42 @@ pub struct Caller {
     pub organization: OrganizationId,
     /// Its roles.
     pub roles: Vec<Role>,
+    /// The token they showed, if it was no password.
+    pub via: Option<Via>,
 }
 
 impl Caller {
+    /// The owner of a token, with the rights it leaves them.
+    pub fn with_token(owned: Owned) -> Self {
+        let Owned { token, owner } = owned;
+        let only = (token.kind == TokenKind::Robot).then(|| {
+            // A robot whose row makes no sense has no rights at all.
+            let repository = token.repository.as_deref().and_then(|name| name.parse().ok())?;
+            Some((repository, Actions::parse(token.actions.as_deref().unwrap_or_default())))
+        });
+        let lost = only == Some(None);
+        let via = Via { id: token.id, kind: token.kind, expires_at: token.expires_at, only: only.flatten() };
+        let mut caller = Self::from(owner);
+        if lost {
+            caller.roles.clear();
+        }
+        Self { via: Some(via), ..caller }
+    }
+
+    /// Whether what they showed is no longer good.
+    pub fn has_expired(&self, now: i64) -> bool {
+        self.via.as_ref().and_then(|via| via.expires_at).is_some_and(|at| at <= now)
+    }
+
+    /// # Errors
+    /// [`Problem::NotAllowed`] for programs: what makes or takes away tokens is done by a person who knows the password.
+    pub fn require_person(&self) -> Result<(), Problem> {
+        match &self.via {
+            None => Ok(()),
+            Some(_) => Err(Problem::NotAllowed("a token cannot do this; log in with user name and password first".into())),
+        }
+    }
+
     /// True when one of the roles gives the permission.
     pub fn may(&self, permission: Permission) -> bool {
         permission.granted_to().iter().any(|role| self.roles.contains(role))
@@ -51,6 +122,6 @@ impl Caller {
 impl From<store::accounts::User> for Caller {
     fn from(user: store::accounts::User) -> Self {
         let roles = user.roles.split(',').filter_map(Role::parse).collect();
-        Self { user: user.id, email: user.email, name: user.name, organization: user.organization, roles }
+        Self { user: user.id, email: user.email, name: user.name, organization: user.organization, roles, via: None }
     }
 }

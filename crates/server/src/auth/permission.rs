@@ -38,6 +38,14 @@ impl Role {
 pub enum Permission {
     /// Approve, disapprove, invalidate.
     ApproveBuilds,
+    /// List the repositories of the organization.
+    ListRepositories,
+    /// Make tokens for programs that use one repository.
+    MakeRobots,
+    /// See and revoke everybody's tokens.
+    ManageTokens,
+    /// Let anybody pull from a repository.
+    PublishRepositories,
     /// Pull from repositories.
     PullImages,
     /// Push to repositories.
@@ -53,6 +61,10 @@ use Role::{Admin, Developer, Operator, Reviewer};
 /// Who may do what.
 pub const TABLE: &[(Permission, &str, &[Role])] = &[
     (Permission::ApproveBuilds, "deciding about builds", &[Reviewer, Operator]),
+    (Permission::ListRepositories, "listing repositories", &[Admin, Operator]),
+    (Permission::MakeRobots, "making robot tokens", &[Developer, Admin]),
+    (Permission::ManageTokens, "managing the tokens of others", &[Admin]),
+    (Permission::PublishRepositories, "making repositories public or private", &[Admin]),
     (Permission::PullImages, "pulling images", &[Developer, Reviewer, Admin, Operator]),
     (Permission::PushImages, "pushing images", &[Developer]),
     (Permission::ReadEngines, "reading engines", &[Developer, Reviewer, Admin, Operator]),
@@ -77,9 +89,17 @@ mod tests {
 
     #[test]
     fn every_permission_has_a_row_and_somebody_has_it() {
-        for permission in
-            [Permission::ApproveBuilds, Permission::PullImages, Permission::PushImages, Permission::ReadEngines, Permission::WriteEngines]
-        {
+        for permission in [
+            Permission::ApproveBuilds,
+            Permission::ListRepositories,
+            Permission::MakeRobots,
+            Permission::ManageTokens,
+            Permission::PublishRepositories,
+            Permission::PullImages,
+            Permission::PushImages,
+            Permission::ReadEngines,
+            Permission::WriteEngines,
+        ] {
             assert!(!permission.granted_to().is_empty(), "{permission:?}");
         }
         assert_eq!(Role::parse("reviewer"), Some(Role::Reviewer));

@@ -1,70 +1,24 @@
-//! The registry's view of our users: passwords and tokens become a [`registry::Caller`], and `/v2/token` issues the tokens.
-//!
-//! A token is signed, lives for minutes and holds only what its owner may do at that moment; rights are looked up anew with each request,
-//! so a right that was taken away is gone at once.
+//! The registry's view of our users: passwords and tokens become a [`registry::Caller`]. Rights are looked up with each request, from what
+//! is remembered only until they change: a right that was taken away is gone at once.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Json,
-    extract::{ConnectInfo, Form, RawQuery, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use base64::Engine as _;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use model::id::UserId;
-use registry::{Access, Action, Actions, Caller as Sender, Grant, Place, Scope};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use store::accounts;
+use model::name::RepoName;
+use registry::{Access, Action, Actions, Caller as Sender, Grant, Place, Refusal, Scope};
+use store::tokens::TokenKind;
 
-use super::{Caller, permission::Permission, session};
-use crate::{app::App, clock, error::Problem};
-
-/// The name of this registry in tokens and challenges.
-pub const SERVICE: &str = "plimsoll";
-
-/// Signs and checks tokens.
-pub struct Tokens {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    seconds: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    sub: UserId,
-    aud: String,
-    iat: u64,
-    exp: u64,
-    scope: Vec<String>,
-}
-
-impl Tokens {
-    /// With the key of this installation.
-    pub fn new(key: &[u8], seconds: u64) -> Self {
-        Self { encoding: EncodingKey::from_secret(key), decoding: DecodingKey::from_secret(key), seconds }
-    }
-
-    fn issue(&self, user: UserId, scopes: &[Scope], now_ms: i64) -> Result<String, Problem> {
-        let iat = u64::try_from(now_ms / 1000).unwrap_or(0);
-        let scope = scopes.iter().map(ToString::to_string).collect();
-        let claims = Claims { sub: user, aud: SERVICE.into(), iat, exp: iat + self.seconds, scope };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).map_err(|error| Problem::internal(&error))
-    }
-
-    fn read(&self, token: &str) -> Option<Claims> {
-        let mut rules = Validation::new(Algorithm::HS256);
-        rules.set_audience(&[SERVICE]);
-        rules.leeway = 5;
-        decode::<Claims>(token, &self.decoding, &rules).ok().map(|data| data.claims)
-    }
-}
+use super::{Caller, address, permission::Permission, secret, session};
+use crate::{app::App, error::Problem};
 
 /// What an account may do in the registry.
-fn access(caller: &Caller, scopes: Option<Vec<Scope>>) -> Access {
+pub fn access(caller: &Caller, scopes: Option<Vec<Scope>>) -> Access {
     let mut allowed = Vec::new();
     if caller.may(Permission::PullImages) {
         allowed.push(Action::Pull);
@@ -72,11 +26,36 @@ fn access(caller: &Caller, scopes: Option<Vec<Scope>>) -> Access {
     if caller.may(Permission::PushImages) {
         allowed.extend([Action::Push, Action::Delete]);
     }
-    let grant = Grant { place: Place::Organization(caller.organization), actions: Actions::of(&allowed) };
-    Access { account: caller.email.clone(), grants: vec![grant], scopes }
+    let actions = Actions::of(&allowed);
+    let mut grants = Vec::new();
+    match caller.via.as_ref().and_then(|via| via.only.as_ref()) {
+        // A robot keeps to its repository, and has no right that its maker has lost.
+        Some((repository, only)) if repository.organization() == caller.organization => {
+            grants.push(Grant { place: Place::Repository(repository.clone()), actions: only.intersection(actions) });
+        }
+        Some(_) => {}
+        None => grants.push(Grant { place: Place::Organization(caller.organization), actions }),
+    }
+    Access { account: caller.email.clone(), grants, scopes }
 }
 
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+/// Adds the right to pull, if the repository is public.
+///
+/// # Errors
+/// [`Problem::Internal`].
+pub async fn open_to_all(app: &App, access: &mut Access, repository: &RepoName) -> Result<(), Problem> {
+    // The right itself counts here, not what the token at hand was issued for.
+    let scopes = access.scopes.take();
+    let lacks = access.may(repository, Action::Pull).is_err();
+    access.scopes = scopes;
+    if lacks && app.credentials.is_public(&app.db, repository).await? {
+        access.grants.push(Grant { place: Place::Repository(repository.clone()), actions: Actions::of(&[Action::Pull]) });
+    }
+    Ok(())
+}
+
+/// User name and password of a request.
+pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let (scheme, value) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(value.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let text = String::from_utf8(decoded).ok()?;
@@ -85,29 +64,49 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 /// A sentence a person sees in the output of their client.
-fn refusal(problem: &Problem) -> String {
+pub fn sentence(problem: &Problem) -> String {
     match problem {
-        Problem::LoginFailed => "the user name or the password is wrong; use those of the console".into(),
+        Problem::LoginFailed => "the user name or the password is wrong; use those of the console, or a token that is not revoked".into(),
         other => other.message(),
     }
 }
 
-async fn identify(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Sender, Problem> {
-    if let Some((email, password)) = basic(headers) {
-        return match app.credentials.check(&app.db, &email, &password, &peer.ip().to_string()).await {
-            Ok(caller) => Ok(Sender::Known(access(&caller, None))),
-            Err(problem @ Problem::Internal { .. }) => Err(problem),
-            Err(problem) => Ok(Sender::Refused(refusal(&problem))),
-        };
+async fn identify(app: &App, address: &str, headers: &HeaderMap) -> Result<Sender, Problem> {
+    let checked = if let Some((login, password)) = basic(headers) {
+        app.credentials.check(&app.db, &login, &password, address).await
+    } else {
+        let Some(token) = session::bearer(headers) else { return Ok(Sender::Anonymous) };
+        match secret::kind(token) {
+            Some(TokenKind::Refresh) => Err(Problem::LoginFailed),
+            Some(kind) => app.credentials.check_token(&app.db, token, address, kind).await,
+            None => return issued(app, token).await,
+        }
+    };
+    match checked {
+        Ok(caller) => Ok(Sender::Known(access(&caller, None))),
+        Err(problem @ (Problem::Internal { .. } | Problem::RateLimited { .. })) => Err(problem),
+        Err(problem) => Ok(Sender::Refused(sentence(&problem))),
     }
-    let Some(token) = session::bearer(headers) else { return Ok(Sender::Anonymous) };
-    let Some(claims) = app.tokens.read(token) else { return Ok(Sender::Refused("the token is expired or not ours; fetch another".into())) };
-    let scopes = claims.scope.iter().filter_map(|text| text.parse().ok()).collect();
-    let user = accounts::user_by_id(app.db.read(), claims.sub).await?;
-    Ok(user.map_or_else(
-        || Sender::Refused("the account of this token is gone".into()),
-        |user| Sender::Known(access(&user.into(), Some(scopes))),
-    ))
+}
+
+/// Whoever has a token of `/v2/token`.
+async fn issued(app: &App, token: &str) -> Result<Sender, Problem> {
+    let Some((holder, scopes)) = app.tokens.read(token) else {
+        return Ok(Sender::Refused("the token is expired or not ours; fetch another".into()));
+    };
+    let Some(user) = holder.user else {
+        return Ok(Sender::Guest(Access { account: "anonymous".into(), grants: Vec::new(), scopes: Some(scopes) }));
+    };
+    Ok(match app.credentials.owner(&app.db, user, holder.via).await? {
+        Some(caller) => Sender::Known(access(&caller, Some(scopes))),
+        None => Sender::Refused("the account or the token behind this one is gone; log in again".into()),
+    })
+}
+
+/// The repository an address is about.
+fn repository(path: &str) -> Option<RepoName> {
+    let path = registry::route::decode(path.strip_prefix("/v2/")?)?;
+    registry::route::parse(&path)?.0.parse().ok()
 }
 
 /// Tells the registry who is calling.
@@ -117,121 +116,71 @@ pub async fn middleware(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let headers = request.headers().clone();
-    match identify(&app, peer, &headers).await {
+    let address = address::of(peer.ip(), request.headers(), &app.config.trusted_proxies);
+    let sender = match identify(&app, &address, request.headers()).await {
+        Ok(sender) => with_public(&app, sender, request.uri().path()).await,
+        Err(problem) => Err(problem),
+    };
+    match sender {
         Ok(sender) => {
             request.extensions_mut().insert(sender);
             next.run(request).await
+        }
+        Err(problem @ Problem::RateLimited { retry_after }) => {
+            Refusal::too_many(problem.message(), std::time::Duration::from_secs(retry_after)).into_response()
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-/// What a client that wants a token sends in a form.
-#[derive(Deserialize)]
-pub struct TokenForm {
-    #[serde(default)]
-    grant_type: String,
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    password: String,
-    #[serde(default)]
-    scope: String,
-}
-
-/// `POST /v2/token` (OAuth2 form).
-pub async fn post_token(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, Form(form): Form<TokenForm>) -> Response {
-    if form.grant_type != "password" {
-        let message = "only grant_type=password is offered here; log in with user name and password";
-        return (StatusCode::BAD_REQUEST, Json(json!({"error": "unsupported_grant_type", "error_description": message}))).into_response();
+async fn with_public(app: &App, mut sender: Sender, path: &str) -> Result<Sender, Problem> {
+    if let Sender::Known(access) | Sender::Guest(access) = &mut sender
+        && let Some(repository) = repository(path)
+    {
+        open_to_all(app, access, &repository).await?;
     }
-    grant(&app, peer, Some((form.username, form.password)), &form.scope).await
-}
-
-/// `GET /v2/token` (Docker's token specification): Basic credentials, several `scope` parameters.
-pub async fn get_token(
-    State(app): State<Arc<App>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let pairs = form_pairs(query.as_deref().unwrap_or(""));
-    let scopes: Vec<&str> = pairs.iter().filter(|(key, _)| key == "scope").map(|(_, value)| value.as_str()).collect();
-    grant(&app, peer, basic(&headers), &scopes.join(" ")).await
-}
-
-fn form_pairs(query: &str) -> Vec<(String, String)> {
-    serde_urlencoded::from_str(query).unwrap_or_default()
-}
-
-async fn grant(app: &App, peer: SocketAddr, login: Option<(String, String)>, wanted: &str) -> Response {
-    let Some((email, password)) = login else {
-        return refused(&Problem::Unauthenticated, "send user name and password: docker login first");
-    };
-    let caller = match app.credentials.check(&app.db, &email, &password, &peer.ip().to_string()).await {
-        Ok(caller) => caller,
-        Err(problem) => return refused(&problem, &refusal(&problem)),
-    };
-    let wanted = match Scope::parse_list(wanted) {
-        Ok(wanted) => wanted,
-        Err(error) => return refused(&Problem::invalid(""), &error.to_string()),
-    };
-    let now = clock::now_ms();
-    match app.tokens.issue(caller.user, &access(&caller, None).cut(&wanted), now) {
-        Ok(token) => Json(json!({"token": token, "access_token": token, "expires_in": app.tokens.seconds, "issued_at": clock::iso(now)}))
-            .into_response(),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-/// Token errors in the registry's own form, which clients print.
-fn refused(problem: &Problem, sentence: &str) -> Response {
-    let code = match problem {
-        Problem::RateLimited { .. } => "TOOMANYREQUESTS",
-        Problem::InvalidInput { .. } => "UNSUPPORTED",
-        _ => "UNAUTHORIZED",
-    };
-    let body = json!({"errors": [{"code": code, "message": sentence, "detail": null}], "details": sentence});
-    let mut response = (problem.status(), Json(body)).into_response();
-    if problem.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"plimsoll\""));
-    }
-    response
+    Ok(sender)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::permission::Role;
-    use model::id::OrganizationId;
+    use crate::auth::{Via, permission::Role};
+    use model::id::{OrganizationId, TokenId, UserId};
 
-    #[test]
-    fn tokens_expire_and_cannot_be_forged() {
-        let user = UserId(uuid::Uuid::from_u128(7));
-        let (mine, other) = (Tokens::new(b"key", 300), Tokens::new(b"other", 300));
-        let scopes = Scope::parse_list("repository:1/a:pull").unwrap();
-        let now = clock::now_ms();
-        let claims = mine.read(&mine.issue(user, &scopes, now).unwrap()).unwrap();
-        assert_eq!((claims.sub, claims.scope), (user, vec!["repository:1/a:pull".to_owned()]));
-        assert!(mine.read(&other.issue(user, &scopes, now).unwrap()).is_none());
-        assert!(mine.read(&mine.issue(user, &scopes, now - 400_000).unwrap()).is_none());
-        assert!(mine.read("no.token.atall").is_none());
-    }
-
-    #[test]
-    fn rights_follow_from_roles() {
-        let caller = |roles: Vec<Role>| Caller {
+    fn caller(roles: Vec<Role>) -> Caller {
+        Caller {
             user: UserId(uuid::Uuid::nil()),
             email: "a@b".into(),
             name: String::new(),
             organization: OrganizationId(1),
             roles,
-        };
+            via: None,
+        }
+    }
+
+    fn robot(roles: Vec<Role>, repository: &str, actions: &[Action]) -> Caller {
+        let only = Some((repository.parse().unwrap(), Actions::of(actions)));
+        let via = Via { id: TokenId(uuid::Uuid::nil()), kind: TokenKind::Robot, expires_at: Some(1), only };
+        Caller { via: Some(via), ..caller(roles) }
+    }
+
+    #[test]
+    fn rights_follow_from_roles() {
         let repo = "1/a".parse().unwrap();
         assert!(access(&caller(vec![Role::Developer]), None).may(&repo, Action::Push).is_ok());
         assert!(access(&caller(vec![Role::Reviewer]), None).may(&repo, Action::Push).is_err());
         assert!(access(&caller(vec![Role::Reviewer]), None).may(&repo, Action::Pull).is_ok());
+    }
+
+    #[test]
+    fn a_robot_has_what_it_was_given_and_its_maker_still_has() {
+        let may = |robot: &Caller, name: &str, action| access(robot, None).may(&name.parse().unwrap(), action).is_ok();
+        let pusher = robot(vec![Role::Developer], "1/a", &[Action::Push]);
+        assert!(may(&pusher, "1/a", Action::Push));
+        assert!(!may(&pusher, "1/a", Action::Pull) && !may(&pusher, "1/a", Action::Delete) && !may(&pusher, "1/b", Action::Push));
+        assert!(!may(&robot(vec![Role::Reviewer], "1/a", &[Action::Push]), "1/a", Action::Push));
+        assert!(!may(&robot(vec![Role::Developer], "2/a", &[Action::Push]), "2/a", Action::Push));
     }
 
     #[test]
@@ -241,5 +190,15 @@ mod tests {
         assert_eq!(basic(&headers), Some(("a".into(), "b:c".into())));
         headers.insert(header::AUTHORIZATION, "Basic !!".parse().unwrap());
         assert_eq!(basic(&headers), None);
+    }
+
+    #[test]
+    fn the_repository_of_an_address() {
+        let name = |path| repository(path).map(|name| name.to_string());
+        assert_eq!(name("/v2/1/a/b/manifests/v1").as_deref(), Some("1/a/b"));
+        assert_eq!(name("/v2/1/a/blobs/uploads/").as_deref(), Some("1/a"));
+        for other in ["/v2/", "/v2", "/v2/x/manifests/v1", "/v2/%zz", "/elsewhere"] {
+            assert_eq!(name(other), None, "{other}");
+        }
     }
 }

@@ -6,8 +6,10 @@ mod engine;
 mod identity;
 mod mutation;
 mod query;
+mod repository;
 mod request;
 mod scalars;
+mod token;
 mod unclaimed_push;
 
 use std::sync::Arc;

@@ -1,20 +1,27 @@
 //! Deeds: each calls one op.
 
-use async_graphql::{Context, InputObject, Object, Result};
+use async_graphql::{Context, ID, InputObject, Object, Result};
 use store::accounts;
 
 use super::{
     app, caller, category,
     engine::{CreateEngine, Engine},
     identity::{LoginInfo, Organization},
-    parse_id, visitor,
+    parse_id,
+    repository::Repository,
+    token::{CreateApiToken, CreateRobotToken, DeletePayload, NewToken},
+    visitor,
 };
 use crate::{
     auth::{Caller, session},
     error::Problem,
     ops::{
+        create_api_token::create_api_token,
         create_engine::{self, NewEngine},
+        create_robot_token::{Robot, create_robot_token},
         login,
+        revoke_token::revoke_token,
+        set_repository_public::set_repository_public,
     },
 };
 
@@ -73,5 +80,35 @@ impl Mutation {
             deployment_model: input.deployment_model.into(),
         };
         Ok(Engine(create_engine::create_engine(app(ctx), caller, new).await?))
+    }
+
+    /// Makes a token with which a program acts as the caller. It is shown once.
+    async fn create_api_token(&self, ctx: &Context<'_>, input: CreateApiToken) -> Result<NewToken> {
+        let caller = caller(ctx)?;
+        let made = create_api_token(app(ctx), caller, &input.name, input.expires_date_time.map(|at| at.0)).await?;
+        Ok(NewToken::new(made, caller))
+    }
+
+    /// Makes a token with which a program uses one repository, with the rights the caller has at the most. It is shown once.
+    async fn create_robot_token(&self, ctx: &Context<'_>, input: CreateRobotToken) -> Result<NewToken> {
+        let caller = caller(ctx)?;
+        let robot = Robot {
+            name: input.name,
+            repository: input.repository,
+            actions: input.actions.into_iter().map(Into::into).collect(),
+            expires_at: input.expires_date_time.0,
+        };
+        Ok(NewToken::new(create_robot_token(app(ctx), caller, robot).await?, caller))
+    }
+
+    /// Ends a token, and what clients got with it, at once.
+    async fn revoke_token(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload> {
+        let token = revoke_token(app(ctx), caller(ctx)?, parse_id(&id, "Token")?).await?;
+        Ok(DeletePayload { id, message: format!("Token {:?} is revoked", token.name) })
+    }
+
+    /// Lets anybody pull from a repository of the caller's organization, or no longer.
+    async fn set_repository_public(&self, ctx: &Context<'_>, name: String, is_public: bool) -> Result<Repository> {
+        Ok(Repository(set_repository_public(app(ctx), caller(ctx)?, &name, is_public).await?))
     }
 }

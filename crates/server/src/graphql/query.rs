@@ -5,7 +5,7 @@ use model::{
     capability::Capability,
     id::{BuildId, EngineId},
 };
-use store::{builds, engines, unclaimed_pushes};
+use store::{builds, engines, repositories, tokens, unclaimed_pushes};
 
 use super::{
     app,
@@ -15,6 +15,8 @@ use super::{
     engine::{Engine, EngineList},
     identity::User,
     page, parse_id,
+    repository::{Repository, RepositoryList},
+    token::Token,
     unclaimed_push::{UnclaimedPush, UnclaimedPushList},
 };
 use crate::{auth::permission::Permission, error::Problem};
@@ -115,5 +117,23 @@ impl Query {
         let (offset, limit) = page(offset, limit);
         let rows = unclaimed_pushes::list(app(ctx).db.read(), caller.organization, offset, limit).await.map_err(Problem::from)?;
         Ok(UnclaimedPushList { records: rows.into_iter().map(UnclaimedPush).collect(), offset, limit })
+    }
+
+    /// Repositories of the caller's organization, by name.
+    async fn repositories(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<RepositoryList> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ReadEngines)?;
+        let (offset, limit) = page(offset, limit);
+        let rows = repositories::list(&app(ctx).db, caller.organization, offset, limit).await.map_err(Problem::from)?;
+        Ok(RepositoryList { records: rows.into_iter().map(Repository).collect(), offset, limit })
+    }
+
+    /// Tokens of the caller, for administrators of everybody in the organization; newest first.
+    async fn tokens(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Vec<Token>> {
+        let caller = caller(ctx)?;
+        let (offset, limit) = page(offset, limit);
+        let only = (!caller.may(Permission::ManageTokens)).then_some(caller.user);
+        let rows = tokens::list(app(ctx).db.read(), caller.organization, only, offset, limit).await.map_err(Problem::from)?;
+        Ok(rows.into_iter().map(|(token, owner)| Token { token, owner }).collect())
     }
 }

@@ -13,7 +13,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Visitor;
-use crate::{app::App, auth::session, clock, error::Problem};
+use crate::{
+    app::App,
+    auth::{self, session},
+    clock,
+    error::Problem,
+};
 
 /// Largest JSON body, bytes (GraphQL contract §1).
 pub const MAX_BODY: usize = 10 << 20;
@@ -98,21 +103,34 @@ fn variables(value: Value) -> Result<Value, Problem> {
 
 async fn execute(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, query: Query) -> Result<Response, Problem> {
     let token = session::bearer(headers).map(str::to_owned);
+    let address = auth::address::of(peer.ip(), headers, &app.config.trusted_proxies);
     let caller = match &token {
-        Some(token) => Some(session::caller(&app.db, token).await).filter(|caller| *caller != Err(Problem::Unauthenticated)).transpose()?,
+        Some(token) => {
+            Some(auth::bearer(app, token, &address).await).filter(|caller| *caller != Err(Problem::Unauthenticated)).transpose()?
+        }
         None => None,
     };
     let mut request = async_graphql::Request::new(query.query)
         .variables(async_graphql::Variables::from_json(variables(query.variables)?))
         .data(app.clone())
-        .data(Visitor { caller, token, address: peer.ip().to_string() });
+        .data(Visitor { caller, token, address });
     if let Some(name) = query.operation_name {
         request = request.operation_name(name);
     }
     if let Err(error) = request.parsed_query() {
         return Err(Problem::invalid(format!("the query cannot be parsed: {}", error.message)));
     }
-    Ok(axum::Json(shape(app.schema.execute(request).await)).into_response())
+    Ok(answered(shape(app.schema.execute(request).await)))
+}
+
+/// 200 whatever the fields say, but for whoever must slow down: they are told so that programs understand it.
+fn answered(answer: Value) -> Response {
+    let errors = answer["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let wait = errors.iter().filter(|error| error["name"] == "rate_limited").filter_map(|error| error["data"]["retryAfter"].as_u64()).max();
+    match wait {
+        Some(wait) => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, wait.to_string())], axum::Json(answer)).into_response(),
+        None => axum::Json(answer).into_response(),
+    }
 }
 
 /// The documented answer: data first, then errors with name and time.

@@ -33,7 +33,9 @@ async fn take_all(app: &Arc<App>) -> Result<(), Box<dyn std::error::Error + Send
             return Ok(());
         }
         for push in open {
-            take_push(app, push).await?;
+            let id = push.id;
+            let sentence = take_push(app, push).await?;
+            app.told.tell(id, sentence);
         }
     }
 }

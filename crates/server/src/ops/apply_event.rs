@@ -1,4 +1,4 @@
-//! Moves a build: compare-and-set, history and the work that follows, all in the caller's transaction.
+//! Moves a build: compare-and-set, history, the hold on its tag and the work that follows, all in the caller's transaction.
 
 use model::{
     build::{self, Actor, BuildStatus, Circumstances, Event, Refusal},
@@ -7,6 +7,8 @@ use model::{
 use sqlx::{Sqlite, Transaction};
 use store::{
     builds::{self, Build, HistoryLine},
+    engines,
+    held_tags::{self, Hold},
     jobs,
 };
 
@@ -81,8 +83,44 @@ pub async fn apply_event(
         reason: reason.to_owned(),
     };
     builds::append_history(tx, build.id, &line).await?;
+    hold_tag(tx, build, rule.to).await?;
     if rule.to == BuildStatus::Fetching && build.status != BuildStatus::Fetching {
         jobs::enqueue(tx, JobId(clock::new_id()), CERTIFY_BUILD, &build.id.to_string(), now).await?;
     }
     Ok(rule.to)
 }
+
+/// Whether the tag of a build in this status must go on naming it: people have decided, or are deciding, about what it names.
+fn holds_tag(status: BuildStatus) -> bool {
+    match status {
+        BuildStatus::Pending
+        | BuildStatus::Approved
+        | BuildStatus::Deploying
+        | BuildStatus::Deployed
+        | BuildStatus::DeployFailed
+        | BuildStatus::Paused => true,
+        BuildStatus::Uploaded
+        | BuildStatus::Fetching
+        | BuildStatus::Available
+        | BuildStatus::Invalid
+        | BuildStatus::Disapproved
+        | BuildStatus::Deleted => false,
+    }
+}
+
+async fn hold_tag(tx: &mut Transaction<'static, Sqlite>, build: &Build, status: BuildStatus) -> Result<(), store::Error> {
+    let holder = build.id.to_string();
+    let Some(repository) = build.repository.parse().ok().filter(|_| holds_tag(status)) else {
+        return held_tags::release(tx, &holder).await;
+    };
+    let name = engines::name(tx, build.engine).await?;
+    let reason = format!(
+        "it names build {} of engine {name}, which is {status}; push under another tag, which makes a new build, or delete that build first",
+        build.version
+    );
+    let hold = Hold { tag: build.tag.clone(), digest: build.digest.clone(), reason, page: format!("/builds/{}", build.id) };
+    held_tags::hold(tx, &holder, &repository, &hold).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
 //! The only place where anything changes: one file per deed. GraphQL, console and jobs call these and nothing else.
 
 pub mod apply_event;
+pub mod create_api_token;
 pub mod create_engine;
+pub mod create_robot_token;
 pub mod first_start;
+pub mod issue_refresh_token;
 pub mod login;
 pub mod record_verdict;
+pub mod revoke_token;
+pub mod set_repository_public;
 pub mod take_push;

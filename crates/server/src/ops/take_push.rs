@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use model::{
     build::{BuildStatus, Event},
+    finding::Severity,
     id::{BuildId, EngineId, JobId, UnclaimedPushId},
+    name::{Reference, RepoName},
+    report::Report,
 };
 use store::{
     builds::{self, Build, HistoryLine},
@@ -17,7 +20,7 @@ use store::{
 
 use crate::{
     app::App,
-    clock,
+    clock, door,
     error::chain,
     gate::{self, Looked},
     jobs::CERTIFY_BUILD,
@@ -41,11 +44,18 @@ impl Unclaimed {
     }
 }
 
-/// Acts on one push.
+/// Acts on one push. Returns what became of it, in a sentence, if there is something to say.
 ///
 /// # Errors
 /// The database or a file of ours; the push stays in the outbox.
-pub async fn take_push(app: &Arc<App>, push: Push) -> Result<(), store::Error> {
+pub async fn take_push(app: &Arc<App>, push: Push) -> Result<Option<String>, store::Error> {
+    if is_attachment(app, &push).await? {
+        let mut tx = app.db.write().await?;
+        if pushes::mark_handled(&mut tx, push.id).await? {
+            tx.commit().await?;
+        }
+        return Ok(None);
+    }
     let looked = match gate::look(app, &push.repository, &push.digest).await {
         Ok(looked) => looked,
         Err(error) => {
@@ -54,21 +64,27 @@ pub async fn take_push(app: &Arc<App>, push: Push) -> Result<(), store::Error> {
             return refuse(app, &push, Unclaimed::new("gate.error", "the gate could not read the image from its own store", fix)).await;
         }
     };
-    match bind(app, &push, &looked).await? {
+    match bind(app, &push.repository, &looked).await? {
         Ok(engine) => build(app, &push, &looked, &engine).await,
         Err(unclaimed) => refuse(app, &push, unclaimed).await,
     }
 }
 
+/// What speaks about an image, such as a signature, is kept and is nobody's build.
+async fn is_attachment(app: &App, push: &Push) -> Result<bool, store::Error> {
+    let manifest = store::manifests::get(&app.db, &push.repository, &Reference::Digest(push.digest.clone())).await?;
+    Ok(manifest.is_some_and(|manifest| door::kind(push.tag.as_str(), &manifest.media_type, &manifest.bytes) == door::Kind::Attachment))
+}
+
 /// The engine a push belongs to (lifecycle §7), or why it belongs to none.
-async fn bind(app: &App, push: &Push, looked: &Looked) -> Result<Result<Engine, Unclaimed>, store::Error> {
+pub async fn bind(app: &App, repository: &RepoName, looked: &Looked) -> Result<Result<Engine, Unclaimed>, store::Error> {
     let id: EngineId = match looked.engine_id() {
         Ok(id) => id,
         Err(unclaimed) => return Ok(Err(unclaimed)),
     };
     let engine = engines::by_id(app.db.read(), id).await?;
     // A foreign engine is not told apart from one that does not exist.
-    Ok(match engine.filter(|engine| engine.organization == push.repository.organization()) {
+    Ok(match engine.filter(|engine| engine.organization == repository.organization()) {
         Some(engine) if engine.deleted => Err(Unclaimed::new(
             "manifest.engineId",
             format!("engine {id} is deleted"),
@@ -77,13 +93,15 @@ async fn bind(app: &App, push: &Push, looked: &Looked) -> Result<Result<Engine, 
         Some(engine) => Ok(engine),
         None => Err(Unclaimed::new(
             "manifest.engineId",
-            format!("invalid engineId: organization {} has no engine {id}", push.repository.organization()),
+            format!("invalid engineId: organization {} has no engine {id}", repository.organization()),
             "register the engine, or copy its id from the console into engineId of /var/manifest.json, then build and push again",
         )),
     })
 }
 
-async fn refuse(app: &App, push: &Push, unclaimed: Unclaimed) -> Result<(), store::Error> {
+async fn refuse(app: &App, push: &Push, unclaimed: Unclaimed) -> Result<Option<String>, store::Error> {
+    let (reason, fix) = (unclaimed.reason.trim_end_matches('.'), &unclaimed.fix);
+    let sentence = format!("This push became no build ({}): {reason}; {fix}. See {}/unclaimed", unclaimed.code, app.public_url);
     let mut tx = app.db.write().await?;
     let row = UnclaimedPush {
         id: UnclaimedPushId(clock::new_id()),
@@ -102,10 +120,10 @@ async fn refuse(app: &App, push: &Push, unclaimed: Unclaimed) -> Result<(), stor
         tx.commit().await?;
         tracing::info!(repository = row.repository, tag = row.tag, code = row.code, "unclaimed push");
     }
-    Ok(())
+    Ok(Some(sentence))
 }
 
-async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) -> Result<(), store::Error> {
+async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) -> Result<Option<String>, store::Error> {
     let mut tx = app.db.write().await?;
     if let Some(known) = builds::by_digest(&mut tx, engine.id, &push.digest).await? {
         if known.tag != push.tag.as_str() || known.repository != push.repository.as_str() {
@@ -116,7 +134,11 @@ async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) ->
         if pushes::mark_handled(&mut tx, push.id).await? {
             tx.commit().await?;
         }
-        return Ok(());
+        let page = format!("{}/builds/{}", app.public_url, known.id);
+        return Ok(Some(format!(
+            "This image is build {} of engine {} already; it is {}. See {page}",
+            known.version, engine.name, known.status
+        )));
     }
     let now = clock::now_ms();
     let build = Build {
@@ -146,7 +168,20 @@ async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) ->
         app.work.notify_one();
         app.tell(build.id);
     }
-    Ok(())
+    Ok(Some(said(app, &build, engine, &report)))
+}
+
+/// What is known before the run.
+fn said(app: &App, build: &Build, engine: &Engine, report: &Report) -> String {
+    let start = format!("Build {} of engine {}", build.version, engine.name);
+    let page = format!("{}/builds/{}", app.public_url, build.id);
+    match (report.count(Severity::Error), report.errors.first()) {
+        (0, _) | (_, None) => format!("{start}: nothing blocks it so far, the run follows. See {page}"),
+        (1, Some(first)) => format!("{start} will not be accepted: {}. See {page}", first.trim_end_matches('.')),
+        (errors, Some(first)) => {
+            format!("{start} will not be accepted: {} (and {} more). See {page}", first.trim_end_matches('.'), errors - 1)
+        }
+    }
 }
 
 fn line(actor: &str, event: &str, from: Option<BuildStatus>, to: BuildStatus, reason: String) -> HistoryLine {
