@@ -59,6 +59,15 @@ impl Docker {
         run(self.command().args(arguments))
     }
 
+    /// What the client keeps of its logins.
+    ///
+    /// # Panics
+    /// When it keeps nothing.
+    #[track_caller]
+    pub fn kept(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("config/config.json")).unwrap()
+    }
+
     /// Logs in.
     ///
     /// # Panics

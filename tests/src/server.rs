@@ -36,6 +36,7 @@ pub struct Server {
     starts: usize,
     said: Arc<Mutex<String>>,
     is_named: bool,
+    settings: Vec<(String, String)>,
 }
 
 /// The program with the environment of a test, and nothing of ours around it.
@@ -56,17 +57,23 @@ pub fn command(home: &Path) -> Command {
 impl Server {
     /// Starts a server on a new folder.
     pub fn start() -> Self {
-        Self::new(true)
+        Self::new(true, &[])
+    }
+
+    /// Starts a server on a new folder with these variables in its environment.
+    pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::new(true, settings)
     }
 
     /// Starts a server on a new folder that has to choose the first account itself.
     pub fn start_unnamed() -> Self {
-        Self::new(false)
+        Self::new(false, &[])
     }
 
-    fn new(is_named: bool) -> Self {
+    fn new(is_named: bool, settings: &[(&str, &str)]) -> Self {
         let (folder, address) = (tempfile::tempdir().unwrap(), "127.0.0.1:0".to_owned());
-        let mut server = Self { folder, process: None, address, starts: 0, said: Arc::default(), is_named };
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut server = Self { folder, process: None, address, starts: 0, said: Arc::default(), is_named, settings };
         server.again();
         server
     }
@@ -86,6 +93,7 @@ impl Server {
                 command.env_remove(name);
             }
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.arg("serve").arg("--data").arg(self.data()).args(["--listen", &self.address]);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());

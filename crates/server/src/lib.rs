@@ -17,3 +17,6 @@ mod start;
 pub mod told;
 
 pub use start::{Server, start};
+
+#[cfg(test)]
+mod tests;

@@ -158,7 +158,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>
     })
 }
 
-fn registry(app: &Arc<App>) -> Registry {
+pub(crate) fn registry(app: &Arc<App>) -> Registry {
     let mut options = Options::new(Arc::new(clock::now_ms), Arc::new(clock::new_id));
     options.tap = Some(pushed_image::tap(app.evidence.clone()));
     options.pushed = app.pushed.clone();

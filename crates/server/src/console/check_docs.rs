@@ -1,4 +1,4 @@
-//! The pages of the checks. They show no data: everybody may read them.
+//! The pages of the checks, and the one about pushing. They show no data: everybody may read them.
 
 use std::sync::Arc;
 
@@ -37,4 +37,10 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
     let check = model::finding::check_of(&id);
     let markdown = text(check).ok_or_else(|| Problem::NotFound { object: "Check", id: check.chars().take(80).collect() })?;
     Ok(page(StatusCode::OK, &CheckDocsPage::new(shell(&app, &headers, check).await?, markdown)))
+}
+
+/// `GET /docs/pushing`.
+pub async fn pushing(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, PageError> {
+    let markdown = include_str!("../../../../docs/pushing.md");
+    Ok(page(StatusCode::OK, &CheckDocsPage::new(shell(&app, &headers, "Pushing and pulling").await?, markdown)))
 }

@@ -9,6 +9,7 @@ mod events;
 mod guard;
 mod login;
 mod page;
+mod tokens;
 mod unclaimed;
 mod views;
 mod visitor;
@@ -46,8 +47,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/builds/{id}/events", get(events::stream))
         .route("/builds/{id}/log", get(builds::log))
         .route("/unclaimed", get(unclaimed::list))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}/revoke", post(tokens::revoke))
         .route("/docs/checks", get(check_docs::index))
         .route("/docs/checks/{id}", get(check_docs::show))
+        .route("/docs/pushing", get(check_docs::pushing))
         .route("/assets/{version}/{name}", get(asset))
         .fallback(page::nowhere)
         .method_not_allowed_fallback(page::wrong_method)

@@ -257,3 +257,37 @@ async fn unknown_addresses_are_told_in_the_form_that_was_asked_for() {
     assert_eq!(answer.status, 400);
     answer.assert_has(&["The form could not be read"]);
 }
+
+#[tokio::test]
+async fn a_token_is_made_shown_once_and_revoked() {
+    let world = World::new().await;
+    let cookie = world.cookie().await;
+    world.get("/tokens", &cookie).await.assert_has(&["No tokens yet", "New robot token"]);
+    let robot = [("kind", "robot"), ("name", "ci"), ("repository", "1/words"), ("pull", "yes"), ("push", "yes"), ("days", "7")];
+    let answer = world.post("/tokens", &cookie, &robot).await;
+    assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (201, "no-store"));
+    let token = answer.body.split("plimsoll-robot-").nth(1).unwrap().get(..64).unwrap();
+    assert!(token.bytes().all(|b| b.is_ascii_hexdigit()));
+    answer.assert_has(&["docker login --username robot", "1/words: pull,"]);
+    let list = world.get("/tokens", &cookie).await;
+    list.assert_has(&["1/words: pull, push"]);
+    assert!(!list.body.contains(token));
+
+    for (field, value, says) in
+        [("repository", "2/words", "organization 2 is not yours"), ("name", "", "what the token is for"), ("days", "9999", "Choose an end")]
+    {
+        let form: Vec<(&str, &str)> = robot.iter().map(|(name, old)| (*name, if *name == field { value } else { *old })).collect();
+        let answer = world.post("/tokens", &cookie, &form).await;
+        assert_eq!(answer.status, 400, "{field}");
+        answer.assert_has(&[says, "role=\"alert\""]);
+    }
+    world.person("rev@example.org", ORG, "reviewer").await;
+    let other = world.cookie_of("rev@example.org").await;
+    let revoke = list.body.split("action=\"").find(|part| part.contains("/revoke")).unwrap().split('"').next().unwrap().to_owned();
+    assert_eq!(world.post(&revoke, &other, &[]).await.status, 404);
+    assert!(!world.get("/tokens", &other).await.body.contains("1/words: pull"));
+    assert_eq!(world.post("/tokens", &other, &robot).await.status, 403);
+    assert_eq!(world.post(&revoke, &cookie, &[]).await.header("location"), "/tokens");
+    world.get("/tokens", &cookie).await.assert_has(&["No tokens yet"]);
+    assert_eq!(world.get("/tokens", "").await.status, 303);
+}

@@ -13,6 +13,7 @@ mod log;
 mod login;
 mod paging;
 mod shell;
+mod tokens;
 mod unclaimed;
 mod verdict;
 mod words;
@@ -27,6 +28,7 @@ pub use log::{LogLines, plain};
 pub use login::LoginPage;
 pub use paging::Paging;
 pub use shell::{Account, Section, Shell};
+pub use tokens::{Entry, Shown, TokensPage};
 pub use unclaimed::UnclaimedPage;
 
 #[cfg(test)]

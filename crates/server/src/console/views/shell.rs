@@ -7,6 +7,8 @@ pub enum Section {
     Engines,
     /// Pushes that became no build.
     Unclaimed,
+    /// Tokens for programs.
+    Tokens,
     /// The pages of the checks.
     Checks,
     /// None of them.
@@ -54,6 +56,11 @@ impl Shell {
     /// `aria-current` of the unclaimed pushes.
     pub fn in_unclaimed(&self) -> &'static str {
         self.current(Section::Unclaimed)
+    }
+
+    /// `aria-current` of the tokens.
+    pub fn in_tokens(&self) -> &'static str {
+        self.current(Section::Tokens)
     }
 
     /// `aria-current` of the check pages.
