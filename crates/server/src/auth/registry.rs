@@ -34,7 +34,12 @@ pub fn access(caller: &Caller, scopes: Option<Vec<Scope>>) -> Access {
             grants.push(Grant { place: Place::Repository(repository.clone()), actions: only.intersection(actions) });
         }
         Some(_) => {}
-        None => grants.push(Grant { place: Place::Organization(caller.organization), actions }),
+        None => {
+            grants.push(Grant { place: Place::Organization(caller.organization), actions });
+            if caller.may(Permission::ListRepositories) {
+                grants.push(Grant { place: Place::Catalog, actions: Actions::of(&[Action::Pull]) });
+            }
+        }
     }
     Access { account: caller.email.clone(), grants, scopes }
 }

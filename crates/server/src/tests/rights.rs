@@ -49,3 +49,21 @@ async fn roles_accounts_and_passwords() {
         assert_eq!(start(&world, authorization).await, 401);
     }
 }
+
+#[tokio::test]
+async fn administrators_list_the_repositories_of_their_organization() {
+    let world = World::new().await;
+    world.image("1/a", "v1").await;
+    let admin = basic(super::world::EMAIL, PASSWORD);
+    let token = world.bearer(&admin, "registry:catalog:*").await;
+    for authorization in [&admin, &token] {
+        assert_eq!(world.get("/v2/_catalog", authorization).await.is(200).json()["repositories"], serde_json::json!(["1/a"]));
+    }
+    world.person("bob@example.org", 2, "admin").await;
+    let other = world.get("/v2/_catalog", &basic("bob@example.org", PASSWORD)).await.is(200);
+    assert_eq!(other.json()["repositories"], serde_json::json!([]));
+    world.person(DEV, 1, "developer,reviewer").await;
+    world.get("/v2/_catalog", &basic(DEV, PASSWORD)).await.refuses(403, "DENIED", &["may not list repositories"]);
+    assert_eq!(world.token(&basic(DEV, PASSWORD), "registry:catalog:*").await.is(200).text("scope"), "");
+    world.get("/v2/_catalog", "").await.is(401);
+}
