@@ -25,11 +25,12 @@ async fn push(db: &Db, tag: &str, bytes: &[u8]) -> Put {
     let (repository, tag, digest) = (repository(), tag.parse::<Tag>().unwrap(), Digest::of(bytes));
     let new = NewManifest {
         repository: &repository,
-        tag: Some(&tag),
+        tags: std::slice::from_ref(&tag),
         digest: &digest,
         media_type: "application/vnd.oci.image.manifest.v1+json",
         artifact_type: None,
         subject: None,
+        annotations: None,
         bytes,
         blobs: &[],
         manifests: &[],
@@ -41,7 +42,7 @@ async fn push(db: &Db, tag: &str, bytes: &[u8]) -> Put {
 }
 
 async fn pushed_build(db: &Db) -> Build {
-    assert!(matches!(push(db, "v1", b"one").await, Put::Stored(Some(_))));
+    assert!(matches!(push(db, "v1", b"one").await, Put::Stored(_)));
     let engine = Engine {
         id: EngineId(clock::new_id()),
         organization: OrganizationId(1),
@@ -96,8 +97,8 @@ async fn opened() -> (tempfile::TempDir, Db) {
 async fn the_tag_of_a_submitted_build_stays_until_the_build_is_gone() {
     let (_dir, db) = opened().await;
     let mut build = pushed_build(&db).await;
-    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(Some(_))), "nobody has decided anything yet");
-    assert!(matches!(push(&db, "v1", b"one").await, Put::Stored(Some(_))));
+    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(_)), "nobody has decided anything yet");
+    assert!(matches!(push(&db, "v1", b"one").await, Put::Stored(_)));
 
     move_build(&db, &mut build, Event::Submit, DEVELOPER).await;
     assert_eq!(build.status, BuildStatus::Pending);
@@ -107,9 +108,9 @@ async fn the_tag_of_a_submitted_build_stays_until_the_build_is_gone() {
         "it names build 1 of engine Words, which is pending; push under another tag, which makes a new build, or delete that build first"
     );
     assert_eq!(hold.page, format!("/builds/{}", build.id));
-    assert!(matches!(push(&db, "v1", b"one").await, Put::Stored(Some(_))), "the same image again moves nothing");
+    assert!(matches!(push(&db, "v1", b"one").await, Put::Stored(_)), "the same image again moves nothing");
     for tag in ["v2", "latest"] {
-        assert!(matches!(push(&db, tag, b"two").await, Put::Stored(Some(_))), "{tag}");
+        assert!(matches!(push(&db, tag, b"two").await, Put::Stored(_)), "{tag}");
     }
     let v1: Tag = "v1".parse().unwrap();
     assert!(matches!(repositories::delete_tag(&db, &repository(), &v1).await.unwrap(), Removal::Held(_)));
@@ -117,7 +118,7 @@ async fn the_tag_of_a_submitted_build_stays_until_the_build_is_gone() {
 
     move_build(&db, &mut build, Event::Delete, DEVELOPER).await;
     assert_eq!(build.status, BuildStatus::Deleted);
-    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(Some(_))));
+    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(_)));
     let now = manifests::get(&db, &repository(), &Reference::Tag(v1)).await.unwrap().unwrap();
     assert_eq!(now.bytes, b"two");
 }
@@ -130,7 +131,7 @@ async fn a_refused_build_gives_its_tag_back() {
     assert!(matches!(push(&db, "v1", b"two").await, Put::Held(_)));
     move_build(&db, &mut build, Event::PhaseFail, SYSTEM).await;
     assert_eq!(build.status, BuildStatus::Disapproved);
-    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(Some(_))));
+    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(_)));
 }
 
 #[tokio::test]
@@ -140,7 +141,7 @@ async fn a_change_that_is_not_committed_holds_nothing() {
     let mut tx = db.write().await.unwrap();
     apply_event(&mut tx, &build, Event::Submit, DEVELOPER, &Circumstances::default(), "").await.unwrap();
     drop(tx);
-    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(Some(_))));
+    assert!(matches!(push(&db, "v1", b"two").await, Put::Stored(_)));
     // Somebody else was faster: nothing is moved, and nothing is held.
     let stale = Build { status: BuildStatus::Paused, ..build };
     let mut tx = db.write().await.unwrap();
