@@ -157,7 +157,7 @@ mod of_plain {
             .counter(BytesCount::new(GZIP.evidence.uncompressed_size))
             .with_inputs(|| tempfile::tempdir().expect("a temporary folder"))
             .bench_values(|dir| {
-                LayerCache::new(dir.path()).ensure(&GZIP.packed, &GZIP.evidence, &Caps::default()).expect("it unpacks");
+                drop(LayerCache::new(dir.path()).ensure(&GZIP.packed, &GZIP.evidence, &Caps::default()).expect("it unpacks"));
                 dir
             });
     }

@@ -1,6 +1,9 @@
 //! The few system calls that unpacking is made of, each unable to leave the directory it starts from.
 
-use std::{os::fd::OwnedFd, path::Path};
+use std::{
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+};
 
 use rustix::{
     fs::{self, AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid},
@@ -48,22 +51,54 @@ pub(crate) fn make_whiteout(parent: &OwnedFd, name: &[u8]) -> Result<()> {
 /// Removes a file, or a directory with all that is in it. Whether it was a directory.
 ///
 /// One descriptor is open per level; the depth of a path is capped far below the usual limit of open files.
-pub(crate) fn remove(parent: &OwnedFd, name: &[u8]) -> Result<bool> {
+pub(crate) fn remove(parent: impl AsFd, name: &[u8]) -> Result<bool> {
+    let parent = parent.as_fd();
     match fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(false),
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(errno) => return Err(errno),
     }
-    let directory = fs::openat2(parent, name, OFlags::RDONLY | DIRECTORY, Mode::empty(), STAY)?;
-    for entry in fs::Dir::read_from(&directory)? {
+    let mut entries = fs::Dir::new(open_to_empty(parent, name)?)?;
+    while let Some(entry) = entries.read() {
         let entry = entry?;
         let inner = entry.file_name().to_bytes();
         if !matches!(inner, b"." | b"..") {
-            remove(&directory, inner)?;
+            remove(entries.fd()?, inner)?;
         }
     }
-    fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?;
-    Ok(true)
+    match fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Opens a directory whose content is to go. Its mode may lock out its own owner, unless that is root.
+fn open_to_empty(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd> {
+    let parent = parent.as_fd();
+    let open = |flags: OFlags| fs::openat2(parent, name, flags | DIRECTORY, Mode::empty(), STAY);
+    let directory = match open(OFlags::RDONLY) {
+        Err(Errno::ACCESS) => {
+            let locked = open(OFlags::PATH)?;
+            // The descriptor itself, whatever has its name by now.
+            fs::chmod(format!("/proc/self/fd/{}", locked.as_raw_fd()), Mode::RWXU)?;
+            open(OFlags::RDONLY)?
+        }
+        other => other?,
+    };
+    if !rustix::process::geteuid().is_root() {
+        fs::fchmod(&directory, Mode::RWXU)?;
+    }
+    Ok(directory)
+}
+
+/// Removes a file or directory by its path, with all that is in it.
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
+    match fs::open(above, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(parent) => remove(&parent, name.as_encoded_bytes()).map(drop),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 pub(crate) fn uid(raw: u32) -> Uid {

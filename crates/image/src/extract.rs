@@ -37,6 +37,8 @@ pub(crate) struct Extractor {
     /// Directories by path, given their attributes in the end: a file made in them would change their time, a strict mode would keep us out.
     directories: BTreeMap<Vec<u8>, Directory>,
     current: Option<Current>,
+    /// What it takes on disk, about.
+    bytes: u64,
     failed: Option<Error>,
 }
 
@@ -55,6 +57,11 @@ struct Directory {
 
 /// A directory the layer does not list.
 const IMPLIED: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0, mtime: (0, 0) };
+
+/// What a file takes besides its content: its inode and its name.
+const INODE: u64 = 512;
+/// File systems give room in blocks of this size.
+const FILE_BLOCK: u64 = 4096;
 
 struct Current {
     path: Vec<u8>,
@@ -89,6 +96,7 @@ impl Visitor for Extractor {
         }
         // What is ignored here is a problem in the evidence already, because both read members through the same function.
         let Ok(Some(member)) = member::interpret(&raw, &self.caps) else { return };
+        self.bytes += INODE;
         if let Err(failure) = self.write(&member) {
             self.fail(&member.path, failure);
         }
@@ -98,6 +106,7 @@ impl Visitor for Extractor {
         let Some(current) = &mut self.current else { return };
         current.written += bytes.len() as u64;
         current.ends_in_hole = false;
+        self.bytes += bytes.len() as u64;
         if let Err(error) = current.file.write_all(bytes) {
             self.abandon(error);
         }
@@ -114,6 +123,7 @@ impl Visitor for Extractor {
 
     fn end(&mut self) {
         let Some(current) = self.current.take() else { return };
+        self.bytes += current.written.wrapping_neg() % FILE_BLOCK;
         let finished = || {
             if current.ends_in_hole {
                 current.file.set_len(current.written)?;
@@ -133,7 +143,17 @@ impl Extractor {
             Beneath::open(directory).map_err(|errno| Error::File { action: "open", path: directory.to_owned(), source: errno.into() })?;
         let directories = BTreeMap::from([(Vec::new(), Directory { attributes: IMPLIED, opaque: false })]);
         let is_root = rustix::process::geteuid().is_root();
-        Ok(Self { root, digest: digest.clone(), caps: caps.clone(), is_root, parent: None, directories, current: None, failed: None })
+        Ok(Self {
+            root,
+            digest: digest.clone(),
+            caps: caps.clone(),
+            is_root,
+            parent: None,
+            directories,
+            current: None,
+            bytes: 0,
+            failed: None,
+        })
     }
 
     /// The error that stopped it.
@@ -141,17 +161,17 @@ impl Extractor {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Gives the directories their attributes, the deepest first.
-    pub fn finish(mut self) -> Result<(), Error> {
+    /// Gives the directories their attributes, the deepest first. The bytes everything takes on disk, about.
+    pub fn finish(mut self) -> Result<u64, Error> {
         self.check()?;
         let directories = std::mem::take(&mut self.directories);
         for (path, directory) in directories.iter().rev() {
             if let Err(failure) = self.finish_directory(path, directory) {
                 self.fail(path, failure);
-                return self.check();
+                self.check()?;
             }
         }
-        Ok(())
+        Ok(self.bytes)
     }
 
     fn finish_directory(&self, path: &[u8], directory: &Directory) -> Result<(), Failure> {

@@ -5,6 +5,7 @@
 
 mod archive;
 mod beneath;
+mod cache;
 mod caps;
 mod config;
 mod docker_archive;
@@ -28,6 +29,7 @@ mod tar;
 mod tree;
 mod unpack;
 
+pub use cache::{LayerCache, Lease};
 pub use caps::Caps;
 pub use config::{ImageConfig, inspect as docker_inspect};
 pub use error::{Error, ImageProblem, InspectError};
@@ -39,4 +41,3 @@ pub use platform::Platform;
 pub use read_file::{FileContent, ReadFileError};
 pub use source::{BlobSource, Opened, Transport, open};
 pub use tree::{Node, ResolveError, Tree};
-pub use unpack::LayerCache;

@@ -30,6 +30,8 @@ pub struct Config {
     pub gate: Gate,
     /// The registry.
     pub registry: Registry,
+    /// Where engines run.
+    pub sandbox: Sandbox,
 }
 
 /// Settings of the gate.
@@ -84,6 +86,14 @@ impl Default for Door {
     }
 }
 
+/// Settings of the sandbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sandbox {
+    /// Unpacked layers kept for the next run, bytes; layers in use may take more.
+    pub cache_bytes: u64,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -93,6 +103,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             gate: Gate::default(),
             registry: Registry::default(),
+            sandbox: Sandbox::default(),
         }
     }
 }
@@ -106,6 +117,12 @@ impl Default for Gate {
 impl Default for Registry {
     fn default() -> Self {
         Self { token_seconds: 300, idle_seconds: 60, max_blob_bytes: 64 << 30, tell_ms: 150, door: Door::default() }
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { cache_bytes: 20 << 30 }
     }
 }
 

@@ -77,6 +77,7 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     let mut tasks = JoinSet::new();
     let router = http::router(app.clone(), registry.router());
     tasks.spawn(sweep(registry, stop.clone()));
+    tasks.spawn(settle(app.layers.clone(), stop.clone()));
     tasks.spawn(serve(listener, router, stop.clone()));
     tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
     for n in 0..app.config.gate.workers.max(1) {
@@ -136,7 +137,7 @@ fn policy(path: &Path) -> anyhow::Result<Policy> {
 
 fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
     let data = &config.data;
-    let layers = LayerCache::new(data.join("layers"));
+    let layers = LayerCache::with_limit(data.join("layers"), config.sandbox.cache_bytes);
     layers.sweep()?;
     Ok(App {
         public_url: config.public_url(bound),
@@ -188,6 +189,25 @@ async fn sweep(registry: Registry, stop: CancellationToken) {
     }
 }
 
+/// Makes unpacked layers outlive a power cut, from time to time; in the boot that made them they are trusted anyway.
+async fn settle(layers: Arc<LayerCache>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            () = stop.cancelled() => return,
+        }
+        let layers = layers.clone();
+        match tokio::task::spawn_blocking(move || layers.settle()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(
+                error = chain(&error),
+                "unpacked layers could not be settled; after a restart of the machine they are unpacked again"
+            ),
+            Err(error) => tracing::error!(%error, "settling unpacked layers broke down"),
+        }
+    }
+}
+
 async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
@@ -202,5 +222,41 @@ async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationTo
     tokio::select! {
         done = serving => if let Err(error) = done { tracing::error!(%error, "the server stopped by itself") },
         () = forced => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{
+        Caps, Platform,
+        pack::{File as Member, Pack},
+    };
+    use model::run::Exit;
+    use sandbox::fake::Fake;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn unpacked_layers_are_kept_within_their_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |n: u8| vec![Member::new("f", 0o644, vec![n; 100 << 10])];
+        let packed = Pack::new(Platform::host()).layer(file(1)).layer(file(2)).build().unwrap();
+        let found = image::inspect(&packed, packed.top(), &Platform::host(), Caps::default(), &mut |_| None).unwrap();
+        let kept = async |cache_bytes: u64| {
+            let (data, listen) = (dir.path().to_owned(), SocketAddr::from(([127, 0, 0, 1], 0)));
+            let config = Config { data, listen, sandbox: crate::config::Sandbox { cache_bytes }, ..Config::default() };
+            let first = FirstStart { organization: None, email: None, password: None };
+            let sandbox = Arc::new(Fake::scripted(Vec::new(), Exit::Exited { code: 0 }));
+            let server = start(config, &first, sandbox).await.unwrap();
+            for layer in &found.layers {
+                server.app.layers.ensure(&packed, layer, &Caps::default()).unwrap();
+            }
+            server.stop().await;
+            let names = fs::read_dir(dir.path().join("layers")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| !name.ends_with(".lock")).count()
+        };
+        assert_eq!(kept(1 << 20).await, 2);
+        assert_eq!(kept(150 << 10).await, 1, "a smaller limit holds from the next start on");
+        assert_eq!(kept(0).await, 0);
     }
 }

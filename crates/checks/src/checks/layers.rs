@@ -26,6 +26,7 @@ const NAMED: usize = 5;
 fn judge(evidence: &Evidence) -> Judgement {
     let Some(facts) = evidence.facts() else { return without_image(evidence) };
     let mut drafts: Vec<Draft> = problems(facts).into_iter().map(Draft::from).collect();
+    drafts.extend(devices(facts).map(Draft::from));
     drafts.extend(count(facts).or_else(|| diff_ids(facts)).map(Draft::from));
     Judgement::Judged(drafts)
 }
@@ -137,6 +138,34 @@ fn fact(problem: &LayerProblem) -> (&'static str, bool) {
     (fact, problem.breaks() || matches!(problem, LayerProblem::LinkTargetMissing { .. }))
 }
 
+/// Device nodes, all in one finding.
+fn devices(facts: &ImageFacts) -> Option<Finding> {
+    let with: Vec<usize> = (0..facts.layers.len()).filter(|index| !facts.layers[*index].devices.is_empty()).collect();
+    if with.is_empty() {
+        return None;
+    }
+    let (layers, total) = (named(&with), facts.layers.len());
+    let mut finding = Finding::new(
+        "layers.device",
+        Severity::Warning,
+        format!("Layer {layers} of {total} has device nodes, which are not made"),
+        "A device node gives whoever opens it a way to the machine's disks and memory; engines get the few devices of every container in /dev.",
+        "Leave device nodes out of the image; /dev/null, /dev/zero, /dev/random and their like are there without them.",
+    );
+    let lines = with
+        .iter()
+        .flat_map(|index| facts.layers[*index].devices.iter().map(move |path| format!("layer {}: {}", index + 1, clip(path, 200))));
+    finding.evidence = lines.take(NAMED + 1).collect();
+    if finding.evidence.len() > NAMED {
+        finding.evidence[NAMED] = "and more of the kind".to_owned();
+    }
+    Some(
+        finding
+            .message(format!("layer {layers} of {total} has device nodes, which are not made"))
+            .at(format!("layer {layers}, counted from the bottom")),
+    )
+}
+
 fn count(facts: &ImageFacts) -> Option<Finding> {
     let (layers, listed) = (facts.layers.len(), facts.config.diff_ids.len());
     (layers != listed).then(|| {
@@ -191,6 +220,7 @@ pub(super) mod tests {
             fail("cut off", LayerProblem::Truncated { offset: 5 }),
             fail("a dangling hard link", LayerProblem::LinkTargetMissing { path: "a".into(), target: "b".into() }),
             Fixture::warn("a path out of the image", webhook().layer_problem(escapes()), "layers.ignored"),
+            Fixture::warn("a device node", webhook().device("opt/disk"), "layers.device"),
             Fixture::fail("another layer", webhook().diff_id(0, Digest::of(b"other")), "layers.diff_id"),
             Fixture::fail("a layer too few", webhook().without_layer(), "layers.count"),
             Fixture::skip("no image", webhook().not_an_image(), "see check image"),

@@ -3,7 +3,7 @@
 use std::{error::Error as _, sync::Arc};
 
 use harness::{Caps, Command, Job, Pace, Registration, samples};
-use image::{BlobSource, ImageConfig, Inspection, LayerCache};
+use image::{BlobSource, ImageConfig, Inspection, LayerCache, Lease};
 use model::{
     capability::Capability,
     engine::DeploymentModel,
@@ -47,8 +47,8 @@ pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) 
         Ok(both) => both,
         Err(evidence) => return evidence,
     };
-    let rootfs = match unpack(inspection, &setup).await {
-        Ok(rootfs) => rootfs,
+    let (rootfs, leases) = match unpack(inspection, &setup).await {
+        Ok(unpacked) => unpacked,
         Err(evidence) => return evidence,
     };
     let capability = terms.capability.or_else(|| Capability::from_word(manifest.category.as_deref()?));
@@ -61,7 +61,7 @@ pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) 
         registration: registration_of(terms, capability, manifest),
         limits: Limits::certification(manifest.cluster_size, manifest.min_memory_required),
         samples: samples::for_capability(capability, &samples::formats_of(manifest)),
-        log: setup.log,
+        log: holding(leases, setup.log),
         seed: setup.seed,
         started_at: setup.started_at,
         pace: setup.pace,
@@ -100,7 +100,16 @@ fn prerequisites(fixed: &StaticEvidence) -> Result<(&Inspection, &Manifest), Run
     }
 }
 
-async fn unpack(inspection: &Inspection, setup: &RunSetup) -> Result<Rootfs, RunEvidence> {
+/// Whatever holds the log of a run holds its layers: the sandbox lets go of the log when everything of the run is gone, also of one that nobody
+/// waits for any more.
+fn holding(leases: Vec<Lease>, log: LogSink) -> LogSink {
+    Arc::new(move |line| {
+        let _used = &leases;
+        log(line);
+    })
+}
+
+async fn unpack(inspection: &Inspection, setup: &RunSetup) -> Result<(Rootfs, Vec<Lease>), RunEvidence> {
     let layers = inspection.visible_layers().to_vec();
     let (cache, source) = (Arc::clone(&setup.layers), Arc::clone(&setup.source));
     let unpacking = tokio::task::spawn_blocking(move || {
@@ -108,7 +117,10 @@ async fn unpack(inspection: &Inspection, setup: &RunSetup) -> Result<Rootfs, Run
         layers.iter().map(|layer| cache.ensure(source.as_ref(), layer, &caps)).collect::<Result<Vec<_>, _>>()
     });
     match unpacking.await {
-        Ok(Ok(lower)) => Ok(Rootfs { lower }),
+        Ok(Ok(leases)) => {
+            let lower = leases.iter().map(|lease| lease.path().to_owned()).collect();
+            Ok((Rootfs { lower }, leases))
+        }
         Ok(Err(error)) => match fault_of(&error) {
             Some(fault) => Err(RunEvidence::Prevented(format!("the image cannot be unpacked: {fault}; see check layers"))),
             None => Err(RunEvidence::Refused(Refusal {

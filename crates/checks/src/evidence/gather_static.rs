@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use image::{BlobSource, Caps, ImageProblem, InspectError, Inspection, LayerEvidence, Platform, ReadFileError};
+use image::{BlobSource, Caps, EntryKind, ImageProblem, InspectError, Inspection, LayerEvidence, Platform, ReadFileError};
 use model::{
     digest::Digest,
     manifest::{MANIFEST_MAX_BYTES, MANIFEST_PATH},
@@ -33,11 +33,18 @@ fn without_image(top: &Digest, image: ImageEvidence, manifest: ManifestEvidence)
     StaticEvidence { top: top.clone(), image, manifest, inspection: None }
 }
 
+/// What is in `/dev` is hidden by the sandbox's own, as it is everywhere.
+fn devices(layer: &LayerEvidence) -> Vec<String> {
+    let outside = layer.entries.iter().filter(|entry| entry.kind == EntryKind::Device && !entry.path.starts_with("dev/"));
+    outside.take(LayerFacts::DEVICES).map(|entry| entry.path.clone()).collect()
+}
+
 fn facts_of(inspection: &Inspection) -> ImageFacts {
     let layer = |layer: &Arc<LayerEvidence>| LayerFacts {
         digest: layer.digest.clone(),
         diff_id: layer.diff_id.clone(),
         problems: layer.problems.clone(),
+        devices: devices(layer),
     };
     ImageFacts {
         image: inspection.image.clone(),

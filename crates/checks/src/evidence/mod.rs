@@ -89,6 +89,13 @@ pub struct LayerFacts {
     pub diff_id: Option<Digest>,
     /// What is wrong with it.
     pub problems: Vec<LayerProblem>,
+    /// Device nodes outside `/dev`, at most [`LayerFacts::DEVICES`] of them.
+    pub devices: Vec<String>,
+}
+
+impl LayerFacts {
+    /// Device nodes remembered of a layer.
+    pub const DEVICES: usize = 6;
 }
 
 /// The engine manifest inside the image.

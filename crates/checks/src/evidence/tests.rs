@@ -131,7 +131,8 @@ fn facts() -> ImageFacts {
     let descriptor =
         |digest: Digest| Descriptor { media_type: String::new(), digest, size: 1000, platform: None, annotations: BTreeMap::new() };
     let (lower, upper) = (Digest::of(b"lower"), Digest::of(b"upper"));
-    let layer = |digest: &Digest| LayerFacts { digest: digest.clone(), diff_id: Some(digest.clone()), problems: Vec::new() };
+    let layer =
+        |digest: &Digest| LayerFacts { digest: digest.clone(), diff_id: Some(digest.clone()), problems: Vec::new(), devices: Vec::new() };
     ImageFacts {
         image: ImageRef {
             manifest_digest: Digest::of(b"manifest"),
@@ -205,6 +206,10 @@ impl Builder {
 
     pub(crate) fn layer_problem(self, problem: LayerProblem) -> Self {
         self.facts(|facts| facts.layers[0].problems.push(problem))
+    }
+
+    pub(crate) fn device(self, path: &str) -> Self {
+        self.facts(|facts| facts.layers[0].devices.push(path.to_owned()))
     }
 
     pub(crate) fn diff_id(self, layer: usize, digest: Digest) -> Self {

@@ -1,14 +1,16 @@
 use std::{
     collections::BTreeMap,
+    fs,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
-    sync::atomic::{AtomicUsize, Ordering},
+    path::PathBuf,
 };
 
+use model::digest::Digest;
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Entry, EntryKind, Inspection, Platform, Tree,
+    Entry, EntryKind, Inspection, LayerCache, Lease, Platform, Tree,
     inspection::inspect,
     pack::{File, Pack, Packed},
 };
@@ -30,7 +32,11 @@ fn unpacked(files: Vec<File>) -> (tempfile::TempDir, Result<PathBuf, Error>) {
     let (packed, found) = packed(vec![files]);
     let dir = tempfile::tempdir().unwrap();
     let path = LayerCache::new(dir.path()).ensure(&packed, &found.layers[0], &Caps::default());
-    (dir, path)
+    (dir, path.map(path_of))
+}
+
+fn path_of(lease: Lease) -> PathBuf {
+    lease.path().to_owned()
 }
 
 fn is_root() -> bool {
@@ -46,10 +52,6 @@ fn is_opaque(path: &Path) -> bool {
 fn is_whiteout(path: &Path) -> bool {
     let metadata = fs::symlink_metadata(path).unwrap();
     metadata.file_type().is_char_device() && metadata.rdev() == 0
-}
-
-fn left_over(dir: &Path) -> usize {
-    fs::read_dir(dir).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(UNFINISHED)).count()
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn nothing_is_written_through_a_link() {
     ]);
     let path = path.unwrap();
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the layer and its lock");
     assert_eq!(fs::read(path.join("out/planted")).unwrap(), b"x");
     assert!(fs::symlink_metadata(path.join("file")).unwrap().is_file());
 }
@@ -197,7 +199,7 @@ fn devices_are_not_made_and_hide_what_is_below() {
     .concat();
     let (packed, found) = raw(bytes);
     let dir = tempfile::tempdir().unwrap();
-    let path = LayerCache::new(dir.path().join("layers")).ensure(&packed, &found.layers[0], &Caps::default()).unwrap();
+    let path = LayerCache::new(dir.path().join("layers")).ensure(&packed, &found.layers[0], &Caps::default()).map(path_of).unwrap();
     assert!(is_whiteout(&path.join("null")) && is_whiteout(&path.join("disk")));
     let pipe = fs::metadata(path.join("pipe")).unwrap();
     assert!(pipe.file_type().is_fifo());
@@ -222,7 +224,7 @@ fn sparse_files_stay_sparse() {
     let (packed, found) = raw(bytes);
     assert_eq!(found.layers[0].problems, []);
     let dir = tempfile::tempdir().unwrap();
-    let path = LayerCache::new(dir.path()).ensure(&packed, &found.layers[0], &Caps::default()).unwrap().join("image.raw");
+    let path = LayerCache::new(dir.path()).ensure(&packed, &found.layers[0], &Caps::default()).map(path_of).unwrap().join("image.raw");
     let metadata = fs::metadata(&path).unwrap();
     assert_eq!(metadata.len(), real);
     assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
@@ -247,72 +249,6 @@ fn a_broken_or_changed_layer_is_not_unpacked() {
     let few = Caps { entries: 0, ..Caps::default() };
     assert!(matches!(cache.ensure(&source, &found.layers[0], &few), Err(Error::BrokenLayer { .. })));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn a_layer_is_unpacked_once_however_many_ask() {
-    struct Counting(Packed, AtomicUsize);
-    impl BlobSource for Counting {
-        fn open(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {
-            self.1.fetch_add(1, Ordering::Relaxed);
-            self.0.open(digest)
-        }
-        fn size(&self, digest: &Digest) -> Result<u64, Error> {
-            self.0.size(digest)
-        }
-    }
-    let (packed, found) = packed(vec![(0..50).map(|n| File::new(&format!("f{n}"), 0o644, "x")).collect()]);
-    let source = Counting(packed, AtomicUsize::new(0));
-    let dir = tempfile::tempdir().unwrap();
-    let (cache, other_process) = (LayerCache::new(dir.path()), LayerCache::new(dir.path()));
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| cache.ensure(&source, &found.layers[0], &Caps::default()).unwrap());
-        }
-    });
-    assert_eq!(source.1.load(Ordering::Relaxed), 1);
-    assert!(cache.busy.lock().unwrap().is_empty());
-    std::thread::scope(|scope| {
-        for cache in [&cache, &other_process] {
-            let (source, found) = (&source, &found);
-            scope.spawn(move || cache.ensure(source, &found.layers[0], &Caps::default()).unwrap());
-        }
-    });
-    assert_eq!((fs::read_dir(dir.path()).unwrap().count(), left_over(dir.path())), (1, 0));
-}
-
-#[test]
-fn whoever_loses_the_race_takes_the_winners_directory() {
-    /// Unpacks the same layer elsewhere first, as soon as it is opened.
-    struct Racing(Packed, LayerCache, LayerEvidence);
-    impl BlobSource for Racing {
-        fn open(&self, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {
-            self.1.ensure(&self.0, &self.2, &Caps::default())?;
-            self.0.open(digest)
-        }
-        fn size(&self, digest: &Digest) -> Result<u64, Error> {
-            self.0.size(digest)
-        }
-    }
-    let (packed, found) = packed(vec![vec![File::new("a", 0o644, "x")]]);
-    let dir = tempfile::tempdir().unwrap();
-    let layer = (*found.layers[0]).clone();
-    let source = Racing(packed, LayerCache::new(dir.path()), layer.clone());
-    let path = LayerCache::new(dir.path()).ensure(&source, &layer, &Caps::default()).unwrap();
-    assert_eq!(fs::read(path.join("a")).unwrap(), b"x");
-    assert_eq!((fs::read_dir(dir.path()).unwrap().count(), left_over(dir.path())), (1, 0));
-}
-
-#[test]
-fn sweeping_removes_what_was_left_half_done() {
-    let dir = tempfile::tempdir().unwrap();
-    let cache = LayerCache::new(dir.path().join("layers"));
-    cache.sweep().unwrap();
-    fs::create_dir_all(dir.path().join("layers/.unpacking-abc-1-0/usr/lib")).unwrap();
-    fs::create_dir_all(dir.path().join("layers/finished")).unwrap();
-    cache.sweep().unwrap();
-    assert!(!dir.path().join("layers/.unpacking-abc-1-0").exists());
-    assert!(dir.path().join("layers/finished").exists());
 }
 
 /// What an overlay file system shows of unpacked layers: path, whether it is a directory, and the content of files and links.
@@ -391,7 +327,7 @@ proptest! {
         let (packed, found) = packed(layers);
         let dir = tempfile::tempdir().unwrap();
         let cache = LayerCache::new(dir.path());
-        let paths: Result<Vec<PathBuf>, Error> = found.layers.iter().map(|layer| cache.ensure(&packed, layer, &Caps::default())).collect();
+        let paths: Result<Vec<PathBuf>, Error> = found.layers.iter().map(|layer| cache.ensure(&packed, layer, &Caps::default()).map(path_of)).collect();
         // A link to a file of a layer below is in the merged view, but such a layer cannot be unpacked alone.
         prop_assume!(!matches!(paths, Err(Error::LinkTarget { .. })));
         let paths = paths.unwrap();
@@ -399,3 +335,6 @@ proptest! {
         prop_assert_eq!(overlaid(&paths), merged(&found.tree, read));
     }
 }
+
+#[path = "hostile.rs"]
+mod hostile;

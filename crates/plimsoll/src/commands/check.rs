@@ -36,6 +36,9 @@ pub struct Args {
     /// What the engine is registered for, such as keyword or transcription [default: what its manifest says]
     #[arg(long, value_parser = category)]
     category: Option<Capability>,
+    /// Keep unpacked layers in this folder and use them again; a server's own will do [default: a temporary folder]
+    #[arg(long)]
+    layers: Option<PathBuf>,
     /// Policy file (JSON) [default: built in]
     #[arg(long)]
     policy: Option<PathBuf>,
@@ -89,10 +92,13 @@ async fn judge(args: &Args, policy: &Policy) -> anyhow::Result<Report> {
     let terms = Terms { deployment_model: args.deployment_model, capability: args.category, ..Terms::default() };
     let scratch = tempfile::tempdir().context("no folder for temporary files could be made; set TMPDIR")?;
     let sandbox = Arc::new(Local::new(scratch.path().join("runs"), sandbox::local::Helper::default()));
+    let kept = args.layers.clone().unwrap_or_else(|| scratch.path().join("layers"));
+    let layers = LayerCache::with_limit(kept, server::config::Sandbox::default().cache_bytes);
+    layers.sweep()?;
     let shown = bar.clone();
     let setup = RunSetup {
         sandbox,
-        layers: Arc::new(LayerCache::new(scratch.path().join("layers"))),
+        layers: Arc::new(layers),
         source,
         run_id: format!("check-{}", std::process::id()),
         log: Arc::new(move |line: LogLine| {
