@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{self, AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid},
+    fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags},
     io::{Errno, Result},
 };
 
@@ -99,14 +99,6 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
         Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
-}
-
-pub(crate) fn uid(raw: u32) -> Uid {
-    Uid::from_raw(raw)
-}
-
-pub(crate) fn gid(raw: u32) -> Gid {
-    Gid::from_raw(raw)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::{
     caps::Caps,
     error::Error,
     member::{self, Kind, Member},
+    owners::Owners,
     path,
     tar::{RawMember, Visitor},
 };
@@ -30,8 +31,7 @@ pub(crate) struct Extractor {
     root: Beneath,
     digest: Digest,
     caps: Caps,
-    /// Owners are kept only by root; for anybody else everything belongs to the caller.
-    is_root: bool,
+    owners: Owners,
     /// The directory the last member was in: most members are beside their neighbour.
     parent: Option<(Vec<u8>, OwnedFd)>,
     /// Directories by path, given their attributes in the end: a file made in them would change their time, a strict mode would keep us out.
@@ -142,12 +142,12 @@ impl Extractor {
         let root =
             Beneath::open(directory).map_err(|errno| Error::File { action: "open", path: directory.to_owned(), source: errno.into() })?;
         let directories = BTreeMap::from([(Vec::new(), Directory { attributes: IMPLIED, opaque: false })]);
-        let is_root = rustix::process::geteuid().is_root();
+        let owners = Owners::of_process();
         Ok(Self {
             root,
             digest: digest.clone(),
             caps: caps.clone(),
-            is_root,
+            owners,
             parent: None,
             directories,
             current: None,
@@ -177,8 +177,7 @@ impl Extractor {
     fn finish_directory(&self, path: &[u8], directory: &Directory) -> Result<(), Failure> {
         let opened = File::from(self.root.directory(path, OFlags::RDONLY)?);
         if directory.opaque && !path.is_empty() {
-            let name = if self.is_root { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
-            rustix::fs::fsetxattr(&opened, name, b"y", rustix::fs::XattrFlags::empty())?;
+            rustix::fs::fsetxattr(&opened, self.owners.opaque(), b"y", rustix::fs::XattrFlags::empty())?;
         }
         Ok(self.dress(&opened, &directory.attributes, 0o1777)?)
     }
@@ -200,8 +199,8 @@ impl Extractor {
 
     /// Owner first: changing it takes mode bits away.
     fn dress(&self, file: &File, attributes: &Attributes, mask: u32) -> io::Result<()> {
-        if self.is_root {
-            rustix::fs::fchown(file, Some(beneath::uid(attributes.uid)), Some(beneath::gid(attributes.gid)))?;
+        if let Some((uid, gid)) = self.owners.of(attributes.uid, attributes.gid) {
+            rustix::fs::fchown(file, Some(uid), Some(gid))?;
         }
         rustix::fs::fchmod(file, Mode::from_raw_mode(attributes.mode & mask))?;
         Ok(rustix::fs::futimens(file, &times(attributes.mtime))?)
@@ -279,8 +278,7 @@ impl Extractor {
     }
 
     fn dress_in(&self, parent: &OwnedFd, name: &[u8], attributes: &Attributes) -> Result<(), Failure> {
-        if self.is_root {
-            let (uid, gid) = (beneath::uid(attributes.uid), beneath::gid(attributes.gid));
+        if let Some((uid, gid)) = self.owners.of(attributes.uid, attributes.gid) {
             rustix::fs::chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         Ok(rustix::fs::utimensat(parent, name, &times(attributes.mtime), AtFlags::SYMLINK_NOFOLLOW)?)

@@ -19,6 +19,7 @@ mod layer;
 mod manifest;
 mod member;
 mod oci_layout;
+mod owners;
 pub mod pack;
 mod path;
 mod pax;

@@ -1,7 +1,7 @@
 //! Unpacks one layer into a directory.
 //!
 //! A directory holds one layer and nothing of the layers below, ready to be mounted by an overlay file system: a whiteout is a character device
-//! 0:0, an opaque directory has the attribute `trusted.overlay.opaque` (`user.overlay.opaque` when not unpacked by root). A directory that the
+//! 0:0, an opaque directory has the attribute `trusted.overlay.opaque` (`user.overlay.opaque` when not unpacked by root of the host). A directory that the
 //! layer does not list itself but has files in is made with mode 0755 and owner 0:0, and as everywhere with overlays these hide the mode and
 //! owner it may have in a layer below; tools that make layers list the directories for that reason.
 //!

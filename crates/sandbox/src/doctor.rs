@@ -251,7 +251,7 @@ const INSPECTED: &[Inspected] = &[
         title: "system files are read-only and devices few",
         mend: "this should not happen on any kernel; please report it",
         expected: &[
-            ("write_sysctl", "30"),
+            ("write_sysctl", "30|13"),
             ("write_cgroup", "30|2"),
             ("write_cgroup2", "30|2"),
             ("devices", "full,null,random,tty,urandom,zero"),

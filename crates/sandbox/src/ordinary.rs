@@ -8,6 +8,7 @@ use std::{
     io::{self, PipeReader, PipeWriter, Read, Write},
     os::fd::AsFd,
     process::Command,
+    sync::OnceLock,
 };
 
 use rustix::{
@@ -45,6 +46,13 @@ pub fn enter() -> Result<(), Obstacle> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
+    become_root().inspect_err(|obstacle| drop(REFUSED.set(obstacle.clone())))
+}
+
+/// What stood in the way, for whoever asks later why nothing can be run.
+static REFUSED: OnceLock<Obstacle> = OnceLock::new();
+
+fn become_root() -> Result<(), Obstacle> {
     let ranges = Ranges::of_user()?;
     let system = |action: &str, error: io::Error| Obstacle::new(format!("{action}: {error}"), namespaces_mend());
     let (model, end) = Model::make().map_err(|error| system("make a user namespace", error))?;
@@ -83,9 +91,8 @@ pub(crate) fn describe() -> Result<String, Obstacle> {
             let owner = map.split_ascii_whitespace().nth(1).unwrap_or("?");
             if mapped > u64::from(IDS) { Ok(format!("user {owner}, root of a namespace of {mapped} ids")) } else { Err(too_few(mapped)) }
         }
-        (false, _) => Err(Ranges::of_user().err().unwrap_or_else(|| {
-            let found = format!("user {} is not root of a user namespace, and trying to become it failed", user.as_raw());
-            Obstacle::new(found, namespaces_mend())
+        (false, _) => Err(REFUSED.get().cloned().unwrap_or_else(|| {
+            Obstacle::new(format!("user {} has not become root of a user namespace", user.as_raw()), namespaces_mend())
         })),
     }
 }

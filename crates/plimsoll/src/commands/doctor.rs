@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
-use sandbox::{doctor::examine, local::Helper};
+use sandbox::{
+    doctor::{examine, kind},
+    local::Helper,
+};
 
 use crate::log::say;
 
 /// Examines the host; 0 when engines can be run, 3 when not.
 pub fn run() -> ExitCode {
+    say(format_args!("host  {}", kind()));
     let probes = examine(std::env::temp_dir().join(format!("plimsoll-doctor-{}", std::process::id())), Helper::default());
     for probe in &probes {
         let mark = match (probe.ok, probe.required) {

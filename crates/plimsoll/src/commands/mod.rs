@@ -28,6 +28,13 @@ pub enum Command {
     Serve(serve::Args),
 }
 
+impl Command {
+    /// Whether it needs the sandbox.
+    pub fn runs_engines(&self) -> bool {
+        matches!(self, Self::Check(_) | Self::Demo(_) | Self::Doctor | Self::Serve(_))
+    }
+}
+
 /// Exit code of commands that could not do their work.
 pub const COULD_NOT_RUN: u8 = 3;
 

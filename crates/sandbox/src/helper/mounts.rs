@@ -129,6 +129,10 @@ impl Private {
         upper.mode(0o755);
         upper.create(writable.join("upper")).map_err(during(step))?;
         make_dir(&writable.join("work"))?;
+        // An image may have links of these names. Putting a directory in place of one afterwards is more than overlayfs can do for an ordinary user.
+        for name in ["dev", "proc", "sys"] {
+            make_dir(&writable.join("upper").join(name))?;
+        }
         make_dir(&self.path("lower").join("empty"))?;
         for (i, layer) in description.lower.iter().enumerate() {
             if !layer.is_dir() {

@@ -104,7 +104,7 @@ pub fn spec(args: &[&str]) -> RunSpec {
         limits: Limits {
             memory_bytes: 64 << 20,
             pids: 64,
-            wall_ms: 60_000,
+            wall_ms: 300_000,
             writable_bytes: 32 << 20,
             ..Limits::certification(ClusterSize::Small, None)
         },
