@@ -1,31 +1,9 @@
-//! Addresses below `/v2/`: never panics, and what is read prints as it was.
+//! See the body, which a test of the registry runs on the corpus.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use model::name::{Reference, RepoName};
-use registry::route::{self, Target};
 
-fuzz_target!(|text: &str| {
-    let _ = route::query_value(Some(text), "digest");
-    let Some(path) = route::decode(text) else { return };
-    let Some((name, target)) = route::parse(&path) else { return };
-    assert!(!name.is_empty() && path.starts_with(name));
-    let rest = &path[name.len()..];
-    match target {
-        Target::Tags => assert_eq!(rest, "/tags/list"),
-        Target::Manifest(reference) => assert_eq!(rest, format!("/manifests/{reference}")),
-        Target::Blob(digest) => assert_eq!(rest, format!("/blobs/{digest}")),
-        Target::Uploads => assert!(rest == "/blobs/uploads" || rest == "/blobs/uploads/"),
-        Target::Upload(id) => assert_eq!(rest, format!("/blobs/uploads/{id}")),
-        Target::Referrers(digest) => assert_eq!(rest, format!("/referrers/{digest}")),
-    }
-    if let Ok(repository) = name.parse::<RepoName>() {
-        assert_eq!(repository.as_str(), name);
-        assert!(!name.contains("..") && !name.contains('%'));
-    }
-    if let Target::Manifest(reference) = target
-        && let Ok(parsed) = reference.parse::<Reference>()
-    {
-        assert_eq!(parsed.to_string(), reference);
-    }
-});
+#[path = "../../crates/registry/tests/fuzz/path.rs"]
+mod body;
+
+fuzz_target!(|input: &[u8]| body::run(input));

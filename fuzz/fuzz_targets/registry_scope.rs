@@ -1,17 +1,9 @@
-//! Scopes of tokens: never panics, prints as it was read, and cutting never adds a right.
+//! See the body, which a test of the registry runs on the corpus.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use model::id::OrganizationId;
-use registry::{Access, Action, Actions, Grant, Place, Scope};
 
-fuzz_target!(|text: &str| {
-    let Ok(scopes) = Scope::parse_list(text) else { return };
-    for scope in &scopes {
-        assert_eq!(scope.to_string().parse::<Scope>().as_ref(), Ok(scope));
-    }
-    let grants = vec![Grant { place: Place::Organization(OrganizationId(1)), actions: Actions::of(&[Action::Pull]) }];
-    for scope in (Access { account: "a".into(), grants, scopes: None }).cut(&scopes) {
-        assert!(scope.name.starts_with("1/") && scope.actions == Actions::of(&[Action::Pull]));
-    }
-});
+#[path = "../../crates/registry/tests/fuzz/scope.rs"]
+mod body;
+
+fuzz_target!(|input: &[u8]| body::run(input));

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod browser;
 pub mod cache;
+pub mod conformance;
 pub mod container;
 pub mod docker;
 pub mod engine;

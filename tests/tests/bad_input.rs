@@ -93,7 +93,7 @@ fn unknown_organization_and_names_outside_the_grammar() {
         pushed_by_skopeo(&server, &image, name, PASSWORD).failed().says(&words);
     }
     let registry = Registry::of(&server);
-    registry.begin("1/WORDS").refuses(400, "NAME_INVALID", &["1/WORDS", "lower-case letters and digits"]);
+    registry.begin("1/WORDS").refuses(403, "DENIED", &["1/WORDS", "lower-case letters and digits"]);
     registry.put_manifest("1/words", "v%201", OCI_MANIFEST, b"{}").refuses(400, "TAG_INVALID", &["v 1", "1 to 128 letters"]);
     holds_nothing_of(&server, "1/words");
     assert!(api.unclaimed().is_empty());

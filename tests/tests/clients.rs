@@ -76,7 +76,13 @@ fn docker() {
     docker.run(&["tag", &image, &foreign]).succeeded();
     refuses_a_foreign_organization(docker.run(&["push", &foreign]));
 
-    docker.run(&["image", "rm", "--force", &image, &format!("{host}/1/words:v2"), &format!("{host}/1/words"), &foreign]).succeeded();
+    let nobodys = format!("{host}/words:v1");
+    docker.run(&["tag", &image, &nobodys]).succeeded();
+    let refused = docker.run(&["push", &nobodys]).failed().says(&["must start with the number of your organization: push to 1/words"]);
+    assert!(!refused.shown().contains("Retrying"), "{}", refused.shown());
+
+    let names = [&image, &format!("{host}/1/words:v2"), &format!("{host}/1/words"), &foreign, &nobodys];
+    docker.run(&[["image", "rm", "--force"].as_slice(), &names.map(String::as_str)].concat()).succeeded();
     docker.run(&["pull", &image]).succeeded().says(&[&format!("Digest: {digest}")]);
     docker.run(&["image", "inspect", "--format", "{{.RepoDigests}}", &image]).succeeded().says(&[digest]);
     server.is_well();
@@ -209,10 +215,12 @@ fn names_and_tags_outside_the_grammar_are_refused_with_the_rule() {
         ("words", "must start with the number of your organization"),
         ("one/words", "must start with the number of your organization"),
     ] {
-        registry.begin(name).refuses(400, "NAME_INVALID", &[name, words]);
+        // Told anything but "denied", Docker would try again for most of a minute.
+        registry.begin(name).refuses(403, "DENIED", &[name, words]);
+        registry.get(&format!("{name}/tags/list")).refuses(400, "NAME_INVALID", &[name, words]);
     }
     let long = format!("1/{}", "w".repeat(300));
-    registry.begin(&long).refuses(400, "NAME_INVALID", &["at most 255"]);
+    registry.begin(&long).refuses(403, "DENIED", &["at most 255"]);
     let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST }).to_string();
     for tag in ["-v1", ".v1", "v%201", "%C3%A4", &"v".repeat(129)] {
         let refused = registry.put_manifest("1/words", tag, OCI_MANIFEST, manifest.as_bytes());
