@@ -13,7 +13,7 @@ use crate::{
     Error, Rootfs, Running,
     cgroup::Layout,
     local::{Ground, Helper, LocalSession},
-    probe::Name,
+    probe::{NAMESPACES, Name},
     protocol::Program,
 };
 
@@ -41,6 +41,7 @@ const COMPUTE_MS: u64 = 400;
 const WALL_MS: u64 = 250;
 const WRITABLE: u64 = 2 << 20;
 const FILE: u64 = 1 << 20;
+const FILES: u64 = 400;
 
 /// Tries everything; takes about a second and never panics. `dir` and `helper` as for [`crate::local::Local::new`]; a directory that was not there
 /// is removed again.
@@ -61,8 +62,20 @@ pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
         lines.push(tun);
         return lines;
     }
-    let [seen, memory, fork, compute, sleep] = run_all(ground);
+    ground.map_users(true);
+    let mut seen = run(ground, "inspect", Name::Inspect);
+    let mut users = map_users(&seen);
+    if !users.ok {
+        ground.map_users(false);
+        seen = run(ground, "inspect", Name::Inspect);
+        // An ordinary user's namespace, in which all of this takes place, renames them already.
+        users = Some(map_users(&seen)).filter(|again| again.ok).unwrap_or(users);
+    }
+    let [memory, fork, compute, sleep] = run_all(ground);
     lines.push(container(&seen));
+    lines.push(users);
+    lines.push(namespaces(&seen));
+    lines.push(watch(&seen));
     let seen = seen.and_then(|run| if run.answers.is_empty() { Err("the probe said nothing".to_owned()) } else { Ok(run) });
     lines.extend(INSPECTED.iter().map(|line| line.judge(&seen)));
     lines.push(limit_memory(&memory));
@@ -81,9 +94,8 @@ struct Seen {
 
 type Result = std::result::Result<Seen, String>;
 
-fn run_all(ground: &Arc<Ground>) -> [Result; 5] {
+fn run_all(ground: &Arc<Ground>) -> [Result; 4] {
     let probes = [
-        ("inspect", Name::Inspect),
         ("memory", Name::Memory(2 * MEMORY)),
         ("fork", Name::Fork(4 * PIDS)),
         ("compute", Name::Compute(COMPUTE_MS)),
@@ -103,6 +115,7 @@ fn run(ground: &Arc<Ground>, name: &str, probe: Name) -> Result {
         milli_cpus: if matches!(probe, Name::Compute(_)) { MILLI_CPUS } else { 2000 },
         file_bytes: FILE,
         writable_bytes: WRITABLE,
+        files: FILES,
         wall_ms: if matches!(probe, Name::Sleep) { WALL_MS } else { 30_000 },
         ..Limits::certification(ClusterSize::Small, None)
     };
@@ -116,7 +129,8 @@ fn run(ground: &Arc<Ground>, name: &str, probe: Name) -> Result {
     };
     let record = || -> std::result::Result<RunRecord, Error> {
         let session = LocalSession::open(ground, &format!("doctor-{name}"))?;
-        session.launch(&Rootfs { lower: Vec::new() }, &spec, Program::Probe(probe), Arc::new(|_| ()))?.wait()
+        // A layer on the file system that layers are on.
+        session.launch(&Rootfs { lower: vec![ground.dir().to_owned()] }, &spec, Program::Probe(probe), Arc::new(|_| ()))?.wait()
     };
     let record = record().map_err(|error| error.to_string())?;
     let words = record.log.iter().filter(|line| line.stream == Stream::Stdout).filter_map(|line| line.text.split_once('='));
@@ -188,6 +202,56 @@ fn container(seen: &Result) -> Probe {
     line("container.start", "containers start", verdict, mend)
 }
 
+/// Not required: an engine without capabilities, behind a filter, is held as well when its root is this host's; one wall less.
+fn map_users(seen: &Result) -> Probe {
+    let verdict = match seen {
+        Ok(run) => match run.number("root_on_host") {
+            Some(0) | None => Err("root in an image is root on this host, without capabilities".to_owned()),
+            Some(number) => Ok(format!("root in an image is user {number} here")),
+        },
+        Err(why) => Err(format!("users cannot be mapped: {why}")),
+    };
+    let mend = "use a kernel of 5.19 or later, allow user namespaces (user.max_user_namespaces), keep the data folder on ext4, xfs, btrfs or tmpfs; \
+                until then engines run under this host's user numbers, without any capability";
+    let mut line = line("container.users", "root in an image is nobody on this host", verdict, mend);
+    line.required = false;
+    line
+}
+
+/// Everything an engine can see of a kind is its own. Users and clocks have lines of their own.
+fn namespaces(seen: &Result) -> Probe {
+    let verdict = judged(seen, |run| {
+        let of_host = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).map(|link| link.display().to_string()).ok();
+        let is_shared = |name: &&&str| of_host(name).is_none_or(|host| host == run.answer(&format!("ns_{name}")));
+        let own = NAMESPACES.iter().filter(|name| !matches!(**name, "time" | "user"));
+        let shared: Vec<_> = own.filter(is_shared).copied().collect();
+        if shared.is_empty() {
+            Ok("cgroup, ipc, mnt, net, pid and uts".to_owned())
+        } else {
+            Err(format!("shared with the host: {}", shared.join(", ")))
+        }
+    });
+    line(
+        "container.namespaces",
+        "an engine has namespaces of its own",
+        verdict,
+        "use a kernel with all namespaces (CONFIG_NAMESPACES and what is below it)",
+    )
+}
+
+/// Not required: what is refused stays refused.
+fn watch(seen: &Result) -> Probe {
+    let verdict = judged(seen, |run| match &run.record.denied {
+        Some(denied) if denied.iter().any(|call| call.call == "mount") => Ok(format!("{} different calls were told", denied.len())),
+        Some(_) => Err("a refused call was not told".to_owned()),
+        None => Err("somebody above listens already".to_owned()),
+    });
+    let mend = "run plimsoll outside a container whose own runtime listens to system calls; refused calls are then written into reports";
+    let mut line = line("container.watch", "refused system calls are told", verdict, mend);
+    line.required = false;
+    line
+}
+
 /// A line that the inspecting probe answers.
 struct Inspected {
     id: &'static str,
@@ -251,10 +315,30 @@ const INSPECTED: &[Inspected] = &[
         title: "system files are read-only and devices few",
         mend: "this should not happen on any kernel; please report it",
         expected: &[
-            ("write_sysctl", "30|13"),
-            ("write_cgroup", "30|2"),
-            ("write_cgroup2", "30|2"),
+            ("write_sysctl", "13|30"),
+            ("write_sysrq", "2|13|30"),
+            ("mknod", "1"),
+            ("root_nosuid", "true"),
+            ("root_nodev", "true"),
+            ("write_cgroup", "2|13|30"),
+            ("write_cgroup2", "2|13|30"),
             ("devices", "full,null,random,tty,urandom,zero"),
+        ],
+    },
+    Inspected {
+        id: "container.surroundings",
+        title: "an engine learns nothing of this host",
+        mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS",
+        expected: &[
+            ("hostname", "engine"),
+            ("domain", "(none)"),
+            ("uptime", "of this run"),
+            ("environment", "0"),
+            ("kcore", "0"),
+            ("keys", "0"),
+            ("cmdline", "0"),
+            ("interrupts", "0"),
+            ("firmware", "0"),
         ],
     },
     Inspected {
@@ -265,9 +349,9 @@ const INSPECTED: &[Inspected] = &[
     },
     Inspected {
         id: "limit.files",
-        title: "file size and written bytes are limited",
+        title: "file size, files and written bytes are limited",
         mend: "use a kernel with tmpfs",
-        expected: &[("write_much", "27"), ("write_more", "28")],
+        expected: &[("write_much", "27"), ("many_files", "28"), ("write_more", "28")],
     },
 ];
 

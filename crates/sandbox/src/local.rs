@@ -5,8 +5,11 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -58,6 +61,8 @@ pub(crate) struct Ground {
     dir: PathBuf,
     helper: Helper,
     names: Mutex<HashSet<String>>,
+    /// Users can be mapped here, as the examination has found.
+    users: AtomicBool,
 }
 
 impl Local {
@@ -103,7 +108,16 @@ impl Ground {
     pub(crate) fn new(dir: PathBuf, helper: Helper) -> Arc<Self> {
         // The helper has another working directory.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        Arc::new(Self { dir, helper, names: Mutex::default() })
+        Arc::new(Self { dir, helper, names: Mutex::default(), users: AtomicBool::new(true) })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the examination keeps what it found; until then it is tried.
+    pub(crate) fn map_users(&self, possible: bool) {
+        self.users.store(possible, Ordering::Relaxed);
     }
 
     fn names(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -150,6 +164,7 @@ impl LocalSession {
             scratch: scratch.clone(),
             lower: rootfs.lower.clone(),
             program,
+            users: self.ground.users.load(Ordering::Relaxed),
             working_dir: spec.working_dir.clone(),
             user: spec.user.clone(),
             file_bytes: spec.limits.file_bytes,

@@ -54,10 +54,12 @@ fn inspect() {
         entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok())).count()
     });
     say("processes", others);
+    look_at_surroundings();
     say("interfaces", names("/sys/class/net", |_| true));
     say("devices", names("/dev", |kind| kind.is_char_device() || kind.is_block_device()));
     for (key, path) in [
         ("write_sysctl", "/proc/sys/kernel/hostname"),
+        ("write_sysrq", "/proc/sysrq-trigger"),
         ("write_cgroup", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
         ("write_cgroup2", "/sys/fs/cgroup/memory.max"),
     ] {
@@ -73,9 +75,51 @@ fn inspect() {
         say(&format!("{key}_ms"), began.elapsed().as_millis());
     }
     // Last, because it leaves no room for anything else.
+    say("many_files", outcome((0..MANY).try_for_each(|i| fs::write(format!("/tmp/file{i}"), b""))));
+    for i in 0..MANY {
+        let _ = fs::remove_file(format!("/tmp/file{i}"));
+    }
     say("write_much", outcome(fs::write("/tmp/much", vec![1; 4 << 20])));
     let _ = fs::remove_file("/tmp/much");
     say("write_more", outcome((0..8).try_for_each(|i| fs::write(format!("/tmp/more{i}"), vec![1; 512 << 10]))));
+}
+
+/// More files than the doctor allows.
+const MANY: u32 = 600;
+/// The namespaces an engine has for itself.
+pub(crate) const NAMESPACES: &[&str] = &["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+
+/// Who and where it is, as far as it can find out.
+fn look_at_surroundings() {
+    for name in NAMESPACES {
+        let link = fs::read_link(format!("/proc/self/ns/{name}")).map(|link| link.display().to_string());
+        say(&format!("ns_{name}"), link.unwrap_or_else(|_| "?".to_owned()));
+    }
+    let first = |path: &str, field: usize| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().nth(field).unwrap_or("?").to_owned()
+    };
+    say("root_on_host", first("/proc/self/uid_map", 1));
+    say("hostname", first("/proc/sys/kernel/hostname", 0));
+    say("domain", first("/proc/sys/kernel/domainname", 0));
+    let uptime: f64 = first("/proc/uptime", 0).parse().unwrap_or(f64::MAX);
+    say("uptime", if uptime < 60.0 { "of this run" } else { "of the host" });
+    say("environment", std::env::vars_os().count());
+    let readable = |path: &str| fs::read(path).map_or(0, |bytes| bytes.len());
+    for (key, path) in [("kcore", "/proc/kcore"), ("keys", "/proc/keys"), ("cmdline", "/proc/cmdline"), ("interrupts", "/proc/interrupts")]
+    {
+        say(key, readable(path));
+    }
+    say("firmware", fs::read_dir("/sys/firmware").map_or(0, Iterator::count));
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let options =
+        mounts.lines().find_map(|line| line.split(' ').nth(3).filter(|_| line.split(' ').nth(1) == Some("/"))).unwrap_or_default();
+    for option in ["nosuid", "nodev"] {
+        say(&format!("root_{option}"), options.split(',').any(|there| there == option));
+    }
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let (kind, device) = (rustix::fs::FileType::CharacterDevice, rustix::fs::makedev(1, 3));
+    say("mknod", outcome(rustix::fs::mknodat(rustix::fs::CWD, "/tmp/node", kind, mode, device).map_err(io::Error::from)));
 }
 
 /// Calls that must be refused, with arguments that would otherwise be taken or fail in another way.

@@ -28,6 +28,8 @@ pub(crate) struct Description {
     pub(crate) lower: Vec<PathBuf>,
     /// What to run.
     pub(crate) program: Program,
+    /// Users inside are nobody on the host.
+    pub(crate) users: bool,
     /// Absolute working directory inside.
     pub(crate) working_dir: String,
     /// User as in an image's config.

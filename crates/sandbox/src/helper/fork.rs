@@ -15,6 +15,11 @@ pub(crate) enum Side {
 /// `CLONE_INTO_CGROUP`, which libc has as a signed number too small for it.
 const INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Forks a child that has a user namespace of its own, still without any users in it.
+pub(crate) fn fork_into_new_users() -> io::Result<Side> {
+    fork(CloneArgs { flags: libc::CLONE_NEWUSER as u64, exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() })
+}
+
 /// The argument of clone3(2).
 #[repr(C)]
 #[derive(Default)]
@@ -40,6 +45,10 @@ pub(crate) fn fork_into(group: Option<BorrowedFd<'_>>) -> io::Result<Side> {
         args.flags = INTO_CGROUP;
         args.cgroup = group.as_raw_fd() as u64;
     }
+    fork(args)
+}
+
+fn fork(mut args: CloneArgs) -> io::Result<Side> {
     #[allow(unsafe_code, reason = "there is no safe fork")]
     // SAFETY: this process has one thread, so no lock can be held by a thread that does not exist in the child; no stack is given, so the child goes
     // on on a copy of this one; the structure is the kernel's and its size is given.

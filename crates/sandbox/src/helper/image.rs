@@ -25,7 +25,7 @@ pub(crate) struct Prepared {
 
 /// Prepares the mounted root.
 pub(crate) fn prepare(private: &Private, description: &Description) -> Result<Prepared, Trouble> {
-    let inside = Inside::open(&private.root())?;
+    let inside = Inside::open(&private.root(), private.users().root())?;
     for (name, mode) in [("dev", 0o755), ("proc", 0o555), ("sys", 0o555)] {
         inside.make_real_dir(name, mode).map_err(|error| fault(&format!("/{name} cannot be made a directory"), &error))?;
     }
@@ -48,6 +48,10 @@ pub(crate) fn prepare(private: &Private, description: &Description) -> Result<Pr
     let read = |path| inside.read(path, MAX_ACCOUNTS).unwrap_or_default();
     let user = user::resolve(&description.user, &read("/etc/passwd"), &read("/etc/group"));
     let user = user.map_err(|message| Trouble::Fault { code: CANNOT_START, message: format!("cannot start the engine: {message}") })?;
+    if [user.uid, user.gid].iter().chain(&user.groups).any(|id| private.users().on_host(*id).is_none()) {
+        let message = format!("cannot start the engine: the image's user {:?} or its group has too high a number", description.user);
+        return Err(Trouble::Fault { code: CANNOT_START, message });
+    }
     Ok(Prepared { user, working_dir })
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, statat, unlinkat},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, mkdirat, openat, openat2, statat, unlinkat},
     io::Errno,
 };
 
@@ -19,13 +19,19 @@ use super::{Trouble, during};
 /// The engine's root.
 pub(crate) struct Inside {
     root: OwnedFd,
+    /// To whom what is made belongs.
+    owner: (Uid, Gid),
 }
 
 impl Inside {
-    pub(crate) fn open(root: &Path) -> Result<Self, Trouble> {
+    pub(crate) fn open(root: &Path, owner: (Uid, Gid)) -> Result<Self, Trouble> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(rustix::fs::CWD, root, flags, Mode::empty()).map_err(during("open the root file system"))?;
-        Ok(Self { root })
+        Ok(Self { root, owner })
+    }
+
+    fn give_away(&self, dir: &OwnedFd, name: &str) -> Result<(), Errno> {
+        chownat(dir, name, Some(self.owner.0), Some(self.owner.1), AtFlags::SYMLINK_NOFOLLOW)
     }
 
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -54,6 +60,7 @@ impl Inside {
             at = match self.resolve(&walked, OFlags::PATH | OFlags::DIRECTORY) {
                 Err(Errno::NOENT) => {
                     mkdirat(&at, part, Mode::from_raw_mode(0o755))?;
+                    self.give_away(&at, part)?;
                     self.resolve(&walked, OFlags::PATH | OFlags::DIRECTORY)?
                 }
                 other => other?,
@@ -69,6 +76,7 @@ impl Inside {
         remove_other_than(&dir, name, FileType::Unknown)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&dir, name, flags, Mode::from_raw_mode(mode))?;
+        self.give_away(&dir, name)?;
         File::from(file).write_all(bytes)
     }
 
@@ -92,7 +100,10 @@ impl Inside {
         remove_other_than(&self.root, name, FileType::Directory)?;
         match mkdirat(&self.root, name, Mode::from_raw_mode(mode & 0o777)) {
             // The mask would take bits away, and the sticky bit of /tmp needs its own call.
-            Ok(()) => Ok(rustix::fs::chmodat(&self.root, name, Mode::from_raw_mode(mode), AtFlags::empty())?),
+            Ok(()) => {
+                self.give_away(&self.root, name)?;
+                Ok(rustix::fs::chmodat(&self.root, name, Mode::from_raw_mode(mode), AtFlags::empty())?)
+            }
             Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -135,7 +146,7 @@ mod tests {
 
     fn inside() -> (tempfile::TempDir, Inside) {
         let dir = tempfile::tempdir().unwrap();
-        let inside = Inside::open(dir.path()).unwrap();
+        let inside = Inside::open(dir.path(), (rustix::process::getuid(), rustix::process::getgid())).unwrap();
         (dir, inside)
     }
 

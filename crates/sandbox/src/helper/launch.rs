@@ -58,7 +58,7 @@ pub(crate) struct Started {
 pub(crate) fn launch(private: &Private, description: &Description, prepared: Prepared, output: Output) -> Result<Started, Trouble> {
     // An engine that opens /dev/stdout opens its pipe anew, and as an ordinary user may do that only with a pipe of its own.
     for pipe in [&output.stdout, &output.stderr] {
-        let user = rustix::fs::Uid::from_raw(prepared.user.uid);
+        let user = rustix::fs::Uid::from_raw(private.users().on_host(prepared.user.uid).unwrap_or(0));
         rustix::fs::fchown(pipe, Some(user), None).map_err(during("give the engine its output"))?;
     }
     let (ear, mouth) = io::pipe().map_err(during("make a pipe"))?;

@@ -13,13 +13,17 @@ mod listener;
 mod mounts;
 mod oci;
 mod user;
+mod users;
 mod wait;
 mod written;
 
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Read, Write},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
 };
 
@@ -27,6 +31,7 @@ use rustix::{
     io::fcntl_dupfd_cloexec,
     process::{Signal, getppid, set_parent_process_death_signal},
     stdio,
+    thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
 pub(crate) use fork::{Side, fork_into};
@@ -127,7 +132,9 @@ fn hold(control: &UnixStream, output: Output) -> Result<(), Trouble> {
     let description = read_description(&mut reader)?;
     die_with(description.server)?;
     shed_privileges_of_the_group()?;
-    let private = mounts::Private::make(&description)?;
+    let users = if description.users { users::Users::map(std::process::id())? } else { users::Users::of_host() };
+    enter_network(&description)?;
+    let private = mounts::Private::make(&description, users)?;
     let mut sources = Vec::with_capacity(description.files.len());
     for (i, head) in description.files.iter().enumerate() {
         sources.push(private.store(i, head, &mut (&mut reader).take(head.len))?);
@@ -152,6 +159,13 @@ fn die_with(server: u32) -> Result<(), Trouble> {
         return Err(Trouble::Failed { step: "tie the helper to the server", message: "the server is gone".to_owned() });
     }
     Ok(())
+}
+
+/// The container inherits the run's network from here: once its users are mapped it may not enter one that is not theirs.
+fn enter_network(description: &Description) -> Result<(), Trouble> {
+    let step = "enter the run's network";
+    let network = File::open(&description.network).map_err(during(step))?;
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).map_err(during(step))
 }
 
 /// The container inherits the supplementary groups and the file mode mask, and must not have the server's.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! scratch/            small: descriptions, injected files, libcontainer's state
-//! scratch/lower/N     symbolic links to the layers, so that any number of them fits into the mount options
+//! scratch/lower/N     the layers, under short names so that any number of them fits into the mount options
+//! scratch/sys/        the system's description, as the run's network sees it
 //! scratch/writable/   sized: everything the engine writes ends here
 //! scratch/root/       the overlay: the engine's root
 //! scratch/cgroup/N    the run's control groups
@@ -12,7 +13,7 @@ use std::{
     ffi::{CStr, CString},
     fs::{self, File},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -23,7 +24,10 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-use super::{Trouble, during};
+use super::{
+    Trouble, during,
+    users::{Users, View},
+};
 use crate::{
     cgroup::cgroup_mounts,
     protocol::{Description, FileHead, Written},
@@ -35,27 +39,39 @@ const STATE_BYTES: u64 = 4 << 20;
 /// The private file systems.
 pub(crate) struct Private {
     dir: PathBuf,
+    users: Users,
 }
 
 impl Private {
     /// Makes the mount namespace and everything in it.
-    pub(crate) fn make(description: &Description) -> Result<Self, Trouble> {
+    pub(crate) fn make(description: &Description, users: Users) -> Result<Self, Trouble> {
         unshare_mounts()?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(during("make mounts private"))?;
-        let private = Self { dir: description.scratch.clone() };
+        let layers = layers(description, &users)?;
+        // The image's root, being nobody here, must be able to pass, which the server's own directories do not let it.
+        let open_place = users.are_mapped().then(|| ["/dev/shm", "/tmp"].map(PathBuf::from).into_iter().find(|dir| dir.is_dir()));
+        let private = Self { dir: open_place.flatten().unwrap_or_else(|| description.scratch.clone()), users };
         let injected: u64 = description.files.iter().map(|file| file.len).sum();
-        tmpfs(&private.dir, &format!("size={},mode=700", STATE_BYTES + injected))?;
-        for name in ["lower", "writable", "root", "cgroup", "files", "bundle", "state"] {
+        tmpfs(&private.dir, &format!("size={},mode=711", STATE_BYTES + injected))?;
+        for name in ["lower", "writable", "root", "cgroup", "files", "bundle", "state", "sys"] {
             make_dir(&private.path(name))?;
         }
         private.show_own_cgroup(description)?;
-        private.mount_root(description)?;
+        // Mounted from within the run's network, it shows the interfaces of that network and no others.
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+        mount(c"sysfs", private.path("sys"), c"sysfs", flags, None).map_err(during("mount the system's description"))?;
+        private.mount_root(description, layers)?;
         Ok(private)
     }
 
     /// A place in the small file system.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// How the engine's users are called on the host.
+    pub(crate) fn users(&self) -> &Users {
+        &self.users
     }
 
     /// The engine's root.
@@ -73,7 +89,13 @@ impl Private {
             return Err(Trouble::Failed { step, message: "the server is gone".to_owned() });
         }
         file.set_permissions(fs::Permissions::from_mode(head.mode & 0o777)).map_err(during(step))?;
+        self.give_to_root(&path, step)?;
         Ok(path)
+    }
+
+    fn give_to_root(&self, path: &Path, step: &'static str) -> Result<(), Trouble> {
+        let (user, group) = self.users.root();
+        rustix::fs::chown(path, Some(user), Some(group)).map_err(during(step))
     }
 
     /// What the engine has written and whether it could write more.
@@ -121,26 +143,26 @@ impl Private {
         self.path("cgroup").join(i.to_string())
     }
 
-    fn mount_root(&self, description: &Description) -> Result<(), Trouble> {
+    fn mount_root(&self, description: &Description, layers: Vec<View>) -> Result<(), Trouble> {
         let step = "mount the root file system";
         let writable = self.path("writable");
         tmpfs(&writable, &format!("size={},nr_inodes={},mode=700", description.writable_bytes, description.max_files))?;
         let mut upper = fs::DirBuilder::new();
         upper.mode(0o755);
         upper.create(writable.join("upper")).map_err(during(step))?;
+        self.give_to_root(&writable.join("upper"), step)?;
         make_dir(&writable.join("work"))?;
         // An image may have links of these names. Putting a directory in place of one afterwards is more than overlayfs can do for an ordinary user.
         for name in ["dev", "proc", "sys"] {
             make_dir(&writable.join("upper").join(name))?;
         }
         make_dir(&self.path("lower").join("empty"))?;
-        for (i, layer) in description.lower.iter().enumerate() {
-            if !layer.is_dir() {
-                return Err(Trouble::Failed { step, message: format!("the layer directory {} is missing", layer.display()) });
-            }
-            symlink(layer, self.path("lower").join(i.to_string())).map_err(during(step))?;
+        for (i, layer) in layers.into_iter().enumerate() {
+            let place = self.path("lower").join(i.to_string());
+            make_dir(&place)?;
+            layer.show_at(&place).map_err(during(step))?;
         }
-        // The options are at most one page long, so paths are relative to the directory of links; it also keeps the host's paths out of the
+        // The options are at most one page long, so paths are relative to the directory of layers; it also keeps the host's paths out of the
         // engine's mount table.
         std::env::set_current_dir(self.path("lower")).map_err(during(step))?;
         let options = overlay_options(description.lower.len(), crate::ordinary::in_user_namespace());
@@ -148,6 +170,18 @@ impl Private {
         mount(c"overlay", self.root(), c"overlay", flags, Some(options.as_c_str())).map_err(during(step))?;
         std::env::set_current_dir("/").map_err(during(step))
     }
+}
+
+/// The layers as the engine's users see them, opened before anything of ours can cover them.
+fn layers(description: &Description, users: &Users) -> Result<Vec<View>, Trouble> {
+    let step = "mount the root file system";
+    let open = |layer: &PathBuf| {
+        if !layer.is_dir() {
+            return Err(Trouble::Failed { step, message: format!("the layer directory {} is missing", layer.display()) });
+        }
+        users.view_of(layer).map_err(during(step))
+    };
+    description.lower.iter().map(open).collect()
 }
 
 /// overlayfs wants the topmost layer first. Layers are untrusted: attributes by which one could point elsewhere are not followed.

@@ -42,6 +42,11 @@ const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 
 /// Writes `bundle/config.json`. `sources` are the stored injected files, in the description's order.
 pub(crate) fn write_bundle(private: &Private, description: &Description, prepared: &Prepared, sources: &[PathBuf]) -> Result<(), Trouble> {
+    // The network is the one this process is in.
+    let mut namespaces: Vec<Value> = ["pid", "ipc", "uts", "mount", "cgroup"].iter().map(|kind| json!({ "type": kind })).collect();
+    namespaces.extend(private.users().namespace().map(|path| json!({ "type": "user", "path": path })));
+    let offsets = time_offsets();
+    namespaces.extend((!offsets.is_null()).then(|| json!({ "type": "time" })));
     let config = json!({
         "ociVersion": "1.0.2",
         "root": { "path": private.root(), "readonly": false },
@@ -50,15 +55,30 @@ pub(crate) fn write_bundle(private: &Private, description: &Description, prepare
         "mounts": mounts(private, description, sources),
         "process": process(description, prepared),
         "linux": {
-            "namespaces": [
-                { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }, { "type": "cgroup" },
-                { "type": "network", "path": description.network },
-            ],
+            "namespaces": namespaces,
+            "timeOffsets": offsets,
             "maskedPaths": MASKED,
             "readonlyPaths": READ_ONLY,
         },
     });
     write_file(&private.path("bundle").join("config.json"), config.to_string().as_bytes())
+}
+
+/// Clocks that count from the start of the run: how long the host has been up is nobody's business. Nothing where the kernel cannot do it.
+fn time_offsets() -> Value {
+    if !Path::new("/proc/self/ns/time").exists() {
+        return Value::Null;
+    }
+    let back = |clock| json!({ "secs": -seconds_of(clock), "nanosecs": 0 });
+    json!({ "monotonic": back(libc::CLOCK_MONOTONIC), "boottime": back(libc::CLOCK_BOOTTIME) })
+}
+
+#[allow(unsafe_code, reason = "clock_gettime(2) has no safe form among what we use")]
+fn seconds_of(clock: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills a complete structure; a clock it does not know leaves zero, which changes nothing.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec
 }
 
 fn process(description: &Description, prepared: &Prepared) -> Value {
@@ -89,9 +109,9 @@ fn mounts(private: &Private, description: &Description, sources: &[PathBuf]) -> 
         mount("devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
         mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shared]),
         mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
-        mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
     ];
     let locked = ["bind", "ro", "nosuid", "nodev", "noexec"];
+    mounts.push(bind(&private.path("sys"), Path::new("/sys"), &locked));
     if description.cgroup.iter().any(|view| !view.unified) {
         mounts.push(mount("tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755", "size=4k"]));
     }

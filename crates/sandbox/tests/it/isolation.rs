@@ -105,3 +105,51 @@ fn an_engine_that_keeps_trying_is_not_listened_to_for_ever() {
     let denied = record.denied.unwrap();
     assert_eq!((denied.len(), denied[0].count), (1, 20_000), "{denied:?}");
 }
+
+#[test]
+fn root_in_an_image_is_nobody_on_the_host() {
+    let bench = Bench::new();
+    let mark = format!("mark-{}-users", std::process::id());
+    let session = bench.open("test");
+    let (send, lines) = std::sync::mpsc::channel();
+    let spec = crate::support::script_spec(&format!("id -u; : {mark}; sleep 1000; true"));
+    let sink = std::sync::Arc::new(move |line: model::run::LogLine| drop(send.send(line.text)));
+    let running = session.start(&bench.rootfs(), &spec, sink).unwrap();
+    assert_eq!(lines.recv_timeout(std::time::Duration::from_secs(20)).unwrap(), "0");
+    let numbers = crate::support::names(std::path::Path::new("/proc")).into_iter().filter(|name| name.parse::<u32>().is_ok());
+    let marked = |pid: &String| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains(&mark);
+    let status = numbers.filter(marked).map(|pid| fs::read_to_string(format!("/proc/{pid}/status")).unwrap()).next().unwrap();
+    let ids = |field: &str| {
+        status.lines().find_map(|line| line.strip_prefix(field)).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for field in ["Uid:", "Gid:"] {
+        assert!(ids(field).iter().all(|id| id.parse::<u32>().unwrap() >= 1 << 31), "{status}");
+    }
+    drop(running);
+}
+
+#[test]
+fn files_belong_to_whom_the_image_says() {
+    let bench = Bench::new();
+    for (name, owner) in [("mine", 1000), ("yours", 70_000), ("root", 0)] {
+        bench.file(&format!("base/data/{name}"), b"x", 0o600);
+        std::os::unix::fs::chown(bench.path("base/data").join(name), Some(owner), Some(owner)).unwrap();
+    }
+    let mut spec = crate::support::script_spec(
+        "for f in mine yours root; do ls -ln /data/$f | { read m l u g rest; echo $f $u $g; }; done; \
+         echo more >> /data/mine && cat /data/mine; cat /data/yours /data/root; touch /tmp/new; ls -ln /tmp/new | { read m l u g rest; echo new $u $g; }; \
+         ls -lnd /etc/hosts /tmp | { read m l u g rest; echo hosts $u $g; }",
+    );
+    spec.user = "app".into();
+    let record = bench.run(&spec);
+    assert_eq!(stdout(&record), ["mine 1000 1000", "yours 70000 70000", "root 0 0", "xmore", "new 1000 1001", "hosts 0 0"], "{record:#?}");
+    assert_eq!(of(&record, Stream::Stderr).len(), 2, "the files of others stay closed: {record:#?}");
+    assert_eq!(fs::read(bench.path("base/data/mine")).unwrap(), b"x", "layers are only read");
+}
+
+#[test]
+fn clocks_count_from_the_start_of_the_run() {
+    let record = Bench::new().sh("cat /proc/uptime");
+    let uptime: f64 = stdout(&record)[0].split(' ').next().unwrap().parse().unwrap();
+    assert!(uptime < 60.0, "the host's boot time is nobody's business: {uptime}");
+}
