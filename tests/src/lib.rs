@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod bucket;
 pub mod cache;
 pub mod conformance;
 pub mod container;

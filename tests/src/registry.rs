@@ -96,6 +96,14 @@ impl Registry {
         self.sent(self.client.post(format!("{}/{repository}/blobs/uploads/", self.base)))
     }
 
+    /// Asks for a blob of another repository.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub fn mount(&self, repository: &str, digest: &str, from: &str) -> Answer {
+        self.sent(self.client.post(format!("{}/{repository}/blobs/uploads/?mount={digest}&from={from}", self.base)))
+    }
+
     /// Ends an upload with its last bytes.
     ///
     /// # Panics

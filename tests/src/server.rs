@@ -30,6 +30,8 @@ const SHOWN: usize = 120;
 
 /// A server, running or not.
 pub struct Server {
+    // Unmounted before the folder is removed.
+    disk: Option<Disk>,
     folder: TempDir,
     process: Option<Child>,
     address: String,
@@ -70,12 +72,27 @@ impl Server {
         Self::new(false, &[])
     }
 
-    fn new(is_named: bool, settings: &[(&str, &str)]) -> Self {
-        let (folder, address) = (tempfile::tempdir().unwrap(), "127.0.0.1:0".to_owned());
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = Self { folder, process: None, address, starts: 0, said: Arc::default(), is_named, settings };
+    /// Starts a server whose data folder is a disk of its own with room for so many bytes.
+    ///
+    /// # Panics
+    /// When the disk cannot be mounted.
+    pub fn start_on_disk_of(bytes: u64) -> Self {
+        let mut server = Self::stopped(true, &[]);
+        server.disk = Some(Disk::mount(server.data(), bytes));
         server.again();
         server
+    }
+
+    fn new(is_named: bool, settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::stopped(is_named, settings);
+        server.again();
+        server
+    }
+
+    fn stopped(is_named: bool, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (folder, address) = (tempfile::tempdir().unwrap(), "127.0.0.1:0".to_owned());
+        Self { disk: None, folder, process: None, address, starts: 0, said: Arc::default(), is_named, settings }
     }
 
     /// Starts it again, on the same folder and address.
@@ -206,6 +223,25 @@ impl Drop for Server {
             let lines: Vec<&str> = log.lines().collect();
             eprintln!("\n--- the server's log ---\n{}", lines[lines.len().saturating_sub(SHOWN)..].join("\n"));
         }
+    }
+}
+
+/// A small disk in memory.
+struct Disk(PathBuf);
+
+impl Disk {
+    #[track_caller]
+    fn mount(at: PathBuf, bytes: u64) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        let size = std::ffi::CString::new(format!("size={bytes}")).unwrap();
+        rustix::mount::mount("tmpfs", &at, "tmpfs", rustix::mount::MountFlags::empty(), Some(size.as_c_str())).unwrap();
+        Self(at)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
     }
 }
 

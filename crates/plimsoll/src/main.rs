@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "sandbox-helper") {
         sandbox::helper_main();
     }
+    sandbox::memory::keep_small();
     let command = Cli::parse().command;
     if command.runs_engines() {
         // Before any thread exists. What stands in an ordinary user's way is told where an engine is to run, and by the doctor.

@@ -1,10 +1,5 @@
 //! Blobs on their way out.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-};
-
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -14,8 +9,10 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use model::{digest::Digest, name::RepoName};
 use serde_json::json;
-use store::repositories::{self, Unlinked};
-use tokio::task::{JoinHandle, spawn_blocking};
+use store::{
+    blobs::Pieces,
+    repositories::{self, Unlinked},
+};
 
 use crate::{
     Inner,
@@ -23,12 +20,8 @@ use crate::{
     refusal::{Code, Refusal},
     request::Asking,
     scope::Action,
-    sessions::WriteError,
     uploads::{CONTENT_DIGEST, empty},
 };
-
-/// What is read ahead for one download.
-const READ_BYTES: u64 = 512 << 10;
 
 /// `GET` and `HEAD .../blobs/<digest>`.
 pub(crate) async fn get(
@@ -60,9 +53,7 @@ pub(crate) async fn get(
     let mut response =
         empty(status, [(header::CONTENT_LENGTH, count.to_string()), (header::ETAG, etag), (CONTENT_DIGEST, digest.to_string())]);
     if with_body {
-        let (blobs, digest) = (inner.blobs.clone(), digest.clone());
-        let file = spawn_blocking(move || blobs.open_blob(&digest)).await.map_err(WriteError::from)??;
-        *response.body_mut() = Body::from_stream(outgoing(file, first, count));
+        *response.body_mut() = Body::from_stream(outgoing(inner.blobs.pieces(&digest, first, count).await?));
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -94,70 +85,20 @@ pub(crate) fn matches(header: &str, etag: &str) -> bool {
     header.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// A file and the bytes of it still to send.
-struct Rest {
-    file: File,
-    left: u64,
-}
-
-impl Rest {
-    fn read(mut self) -> io::Result<(Bytes, Self)> {
-        let want = self.left.min(READ_BYTES);
-        let mut buffer = Vec::with_capacity(usize::try_from(want).unwrap_or(0));
-        let read = (&self.file).take(want).read_to_end(&mut buffer)? as u64;
-        if read < want {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a blob's file is shorter than its row says"));
-        }
-        self.left -= read;
-        Ok((buffer.into(), self))
-    }
-}
-
-type Reading = JoinHandle<io::Result<(Bytes, Rest)>>;
-
-/// Reads the file one piece ahead of the connection.
-fn outgoing(mut file: File, first: u64, count: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    let start: Reading = spawn_blocking(move || {
-        file.seek(SeekFrom::Start(first))?;
-        Rest { file, left: count }.read()
-    });
-    stream::try_unfold((count > 0).then_some(start), |reading| async move {
-        let Some(reading) = reading else { return Ok(None) };
-        let (bytes, rest) =
-            reading.await.map_err(io::Error::other)?.inspect_err(|error| tracing::error!(%error, "a blob could not be read to its end"))?;
-        let next: Option<Reading> = (rest.left > 0).then(|| spawn_blocking(move || rest.read()));
-        Ok(Some((bytes, next)))
+/// The pieces as a body takes them. The client has its status already: a fault can only end the connection, so the log must tell of it.
+fn outgoing(pieces: Pieces) -> impl Stream<Item = Result<Bytes, store::Error>> {
+    stream::try_unfold(pieces, |mut pieces| async move {
+        let piece = pieces.next().await.inspect_err(|error| {
+            let error: &(dyn std::error::Error + 'static) = error;
+            tracing::error!(error, "a blob could not be read to its end");
+        })?;
+        Ok(piece.map(|piece| (piece, pieces)))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::TryStreamExt;
-
     use super::*;
-
-    async fn read(content: &[u8], first: u64, count: u64) -> io::Result<Vec<u8>> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        std::fs::write(&path, content).unwrap();
-        let pieces: Vec<Bytes> = outgoing(File::open(path).unwrap(), first, count).try_collect().await?;
-        Ok(pieces.concat())
-    }
-
-    #[tokio::test]
-    async fn any_part_of_a_file_is_read() {
-        let content: Vec<u8> = (0..READ_BYTES * 2 + 7).map(|n| (n % 251) as u8).collect();
-        let size = content.len() as u64;
-        assert_eq!(read(&content, 0, size).await.unwrap(), content);
-        assert_eq!(read(&content, 5, READ_BYTES).await.unwrap(), content[5..5 + READ_BYTES as usize]);
-        assert_eq!(read(&content, size - 1, 1).await.unwrap(), content[content.len() - 1..]);
-        assert_eq!(read(b"", 0, 0).await.unwrap(), b"");
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_too_short_is_an_error() {
-        assert_eq!(read(b"abc", 0, 4).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-    }
 
     #[test]
     fn entity_tags() {

@@ -86,6 +86,11 @@ impl Incoming {
         (pieces, Ok(()))
     }
 
+    /// Whether the body came to its end, or was cut.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The whole body, `None` when it is larger than `max`.
     ///
     /// # Errors

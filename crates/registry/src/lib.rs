@@ -13,6 +13,7 @@ mod manifests;
 pub mod options;
 pub mod paging;
 pub mod range;
+mod receive;
 mod referrers;
 pub mod refusal;
 mod request;
@@ -106,11 +107,14 @@ impl Registry {
 }
 
 async fn serve(State(registry): State<Registry>, request: Request) -> Response {
-    // In a task of its own: when a client hangs up, what it had begun (a write, a commit) still comes to its end.
-    let work = tokio::spawn(handle(Arc::clone(&registry.inner), request).in_current_span());
-    let mut response = match work.await {
-        Ok(response) => response,
-        Err(error) => Refusal::internal(&error).into_response(),
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let work = handle(Arc::clone(&registry.inner), request);
+    let mut response = if only_reads {
+        work.await
+    } else {
+        // In a task of its own: when a client hangs up, what it had begun (a write, a commit) still comes to its end.
+        let ended = tokio::spawn(work.in_current_span()).await;
+        ended.unwrap_or_else(|error| Refusal::internal(&error).into_response())
     };
     response.headers_mut().insert(HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
     response

@@ -87,6 +87,15 @@ impl Live {
         self.sink.upload.len()
     }
 
+    /// Writes, hashes and taps the last bytes of an upload. Blocks. After an error this state is of no use.
+    pub(crate) fn take(&mut self, pieces: &[Bytes]) -> Result<(), store::Error> {
+        self.sink.write(pieces)?;
+        if let Some(tap) = &mut self.tap {
+            feed(&mut **tap, pieces);
+        }
+        Ok(())
+    }
+
     /// Writes, hashes and taps a batch. After an error this state is gone, and the file is as long as what it holds.
     pub(crate) async fn absorb(mut self, pieces: Vec<Bytes>) -> Result<Self, WriteError> {
         let large = pieces.iter().map(Bytes::len).sum::<usize>() >= SPLIT_BYTES;
@@ -98,10 +107,7 @@ impl Live {
             })
         });
         let written = spawn_blocking(move || -> Result<Self, store::Error> {
-            self.sink.write(&pieces)?;
-            if let Some(tap) = &mut self.tap {
-                feed(&mut **tap, &pieces);
-            }
+            self.take(&pieces)?;
             Ok(self)
         });
         let written = written.await;
@@ -230,11 +236,17 @@ impl Sessions {
         Ok(spawn_blocking(move || Live::rebuild(&blobs, id, &repository, tap.as_ref())).await??)
     }
 
-    /// Looks up how long the file of a session is, after writing to it has failed.
-    pub(crate) async fn measure(session: &Session, blobs: &Blobs, id: Uuid, now: i64) -> Result<(), WriteError> {
+    /// Looks up how long the file of a session is, after writing to it has failed. What is behind `keep` is given back to the disk first.
+    pub(crate) async fn measure(session: &Session, blobs: &Blobs, id: Uuid, keep: Option<u64>, now: i64) -> Result<(), WriteError> {
         let (blobs, repository) = (blobs.clone(), session.repository.clone());
-        let found = spawn_blocking(move || Upload::find(&blobs, id, &repository)).await??;
-        session.advance(found.map_or(0, |upload| upload.len()), now);
+        let found = spawn_blocking(move || -> Result<u64, store::Error> {
+            let Some(mut upload) = Upload::find(&blobs, id, &repository)? else { return Ok(0) };
+            if let Some(keep) = keep {
+                upload.cut(keep)?;
+            }
+            Ok(upload.len())
+        });
+        session.advance(found.await??, now);
         Ok(())
     }
 

@@ -13,8 +13,8 @@ use model::{
     name::RepoName,
 };
 use serde_json::json;
-use store::{repositories, uploads::Upload};
-use tokio::task::{JoinHandle, spawn_blocking};
+use store::{blobs::Blobs, repositories, uploads::Upload};
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     access::Access,
     incoming::{Cut, Incoming},
     range,
+    receive::{End, Stop, receive},
     refusal::{Code, Refusal},
     request::Asking,
     scope::Action,
@@ -88,10 +89,10 @@ fn make_room(inner: &Inner) -> Result<(), Refusal> {
 
 async fn at_once(inner: &Inner, repository: &RepoName, live: Live, digest: &Digest, body: &mut Incoming) -> Result<Response, Refusal> {
     let (mut received, mut kept) = (0, Some(live));
-    let done = receive(&mut kept, body, inner.options.limits.blob_bytes, &mut |len| received = len).await;
+    let done = receive(&mut kept, body, inner.options.limits.blob_bytes, End::Held, &mut |len| received = len).await;
     match (done, kept) {
-        (Ok(()), Some(live)) => finish(inner, repository, live, digest).await.map_err(Unfinished::into_refusal),
-        (Ok(()), None) => Err(lost()),
+        (Ok(last), Some(live)) => finish(inner, repository, live, last, digest).await.map_err(Unfinished::into_refusal),
+        (Ok(_), None) => Err(lost()),
         (Err(Stop::Cut(cut)), _) => Err(cut_short(cut, received, None)),
         (Err(Stop::TooLarge), _) => Err(too_large(inner)),
         (Err(Stop::Write(error)), _) => Err(error.into()),
@@ -127,7 +128,7 @@ pub(crate) async fn add(
     asking.permitted(repository, Action::Push)?;
     let mut open = Open::find(inner, repository, id).await?;
     let live = open.resume(inner).await?;
-    let live = open.receive(inner, asking, live, body).await?;
+    let (live, _) = open.receive(inner, asking, live, End::Written, body).await?;
     let received = live.len();
     *open.writing = Some(live);
     Ok(progress(StatusCode::ACCEPTED, repository, open.id, received))
@@ -147,9 +148,12 @@ pub(crate) async fn complete(
     })?;
     let mut open = Open::find(inner, repository, id).await?;
     let live = open.resume(inner).await?;
-    let live = open.receive(inner, asking, live, body).await?;
-    match finish(inner, repository, live, &digest).await {
-        Err(Unfinished::Fault(refusal)) => Err(refusal),
+    let (live, last) = open.receive(inner, asking, live, End::Held, body).await?;
+    match finish(inner, repository, live, last, &digest).await {
+        Err(Unfinished::Fault(refusal)) => {
+            Sessions::measure(&open.session, &inner.blobs, open.id, None, inner.now()).await?;
+            Err(refusal)
+        }
         Err(Unfinished::Mismatch(refusal)) => {
             inner.sessions.forget(open.id);
             Err(refusal)
@@ -213,17 +217,27 @@ impl<'r> Open<'r> {
     }
 
     /// Adds the body of a PATCH or PUT, when it belongs where the upload ends. Whatever is refused, the upload can go on.
-    async fn receive(&mut self, inner: &Inner, asking: &Asking<'_>, live: Live, body: &mut Incoming) -> Result<Live, Refusal> {
+    /// With the upload come the bytes that were held back.
+    async fn receive(
+        &mut self,
+        inner: &Inner,
+        asking: &Asking<'_>,
+        live: Live,
+        end: End,
+        body: &mut Incoming,
+    ) -> Result<(Live, Vec<Bytes>), Refusal> {
         let start = live.len();
         let mut kept = Some(live);
         self.session.advance(start, inner.now());
-        let taken = self.take(inner, asking, &mut kept, start, body).await;
+        let taken = self.take(inner, asking, &mut kept, (start, end), body).await;
         match (taken, kept) {
-            (Ok(()), Some(live)) => Ok(live),
-            (Ok(()), None) => Err(lost()),
+            (Ok(last), Some(live)) => Ok((live, last)),
+            (Ok(_), None) => Err(lost()),
             (Err(refusal), kept) => {
                 if kept.is_none() {
-                    Sessions::measure(&self.session, &inner.blobs, self.id, inner.now()).await?;
+                    // Half a request would keep a full disk full until it expires.
+                    let keep = (refusal.status() == StatusCode::INSUFFICIENT_STORAGE).then_some(start);
+                    Sessions::measure(&self.session, &inner.blobs, self.id, keep, inner.now()).await?;
                 }
                 *self.writing = kept;
                 Err(refusal)
@@ -236,21 +250,23 @@ impl<'r> Open<'r> {
         inner: &Inner,
         asking: &Asking<'_>,
         live: &mut Option<Live>,
-        start: u64,
+        (start, end): (u64, End),
         body: &mut Incoming,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<Bytes>, Refusal> {
         let declared = self.declared(asking, start)?;
         let room = inner.options.limits.blob_bytes.saturating_sub(start);
         let session = Arc::clone(&self.session);
-        let done = receive(live, body, declared.unwrap_or(room).min(room), &mut |len| session.advance(len, inner.now())).await;
+        // What was declared is compared with what is written.
+        let end = if declared.is_some() { End::Written } else { end };
+        let done = receive(live, body, declared.unwrap_or(room).min(room), end, &mut |len| session.advance(len, inner.now())).await;
         let received = self.session.received().saturating_sub(start);
         match (done, declared) {
             (Err(Stop::Cut(cut)), _) => Err(cut_short(cut, start + received, Some((self.repository, self.id)))),
             (Err(Stop::Write(error)), _) => Err(error.into()),
             (Err(Stop::TooLarge), Some(declared)) if declared <= room => Err(self.wrong_size(declared, "more")),
             (Err(Stop::TooLarge), _) => Err(too_large(inner)),
-            (Ok(()), Some(declared)) if received < declared => Err(self.wrong_size(declared, "fewer")),
-            (Ok(()), _) => Ok(()),
+            (Ok(_), Some(declared)) if received < declared => Err(self.wrong_size(declared, "fewer")),
+            (Ok(last), _) => Ok(last),
         }
     }
 
@@ -289,77 +305,6 @@ impl<'r> Open<'r> {
     }
 }
 
-/// Why a body was not taken to its end.
-enum Stop {
-    Cut(Cut),
-    TooLarge,
-    Write(WriteError),
-}
-
-/// Writes the body at the end of the upload. `live` is `None` afterwards only when writing failed. At most `room` bytes are taken.
-async fn receive(live: &mut Option<Live>, body: &mut Incoming, room: u64, progress: &mut (dyn FnMut(u64) + Send)) -> Result<(), Stop> {
-    let mut pipe = Pipe { live, writing: None, progress };
-    let end = pump(&mut pipe, body, room).await;
-    pipe.settle().await?;
-    end
-}
-
-async fn pump(pipe: &mut Pipe<'_>, body: &mut Incoming, mut room: u64) -> Result<(), Stop> {
-    loop {
-        let (mut pieces, end) = body.batch().await;
-        let (last, fits) = (pieces.is_empty(), clip(&mut pieces, &mut room));
-        if !pieces.is_empty() {
-            pipe.write(pieces).await?;
-        }
-        if !fits {
-            return Err(Stop::TooLarge);
-        }
-        end.map_err(Stop::Cut)?;
-        if last {
-            return Ok(());
-        }
-    }
-}
-
-/// Cuts the pieces to what there is room for. False when something was cut off.
-fn clip(pieces: &mut Vec<Bytes>, room: &mut u64) -> bool {
-    let mut fits = true;
-    for piece in pieces.iter_mut() {
-        let keep = usize::try_from(*room).unwrap_or(usize::MAX).min(piece.len());
-        fits &= keep == piece.len();
-        piece.truncate(keep);
-        *room -= keep as u64;
-    }
-    pieces.retain(|piece| !piece.is_empty());
-    fits
-}
-
-/// One batch is hashed and written while the next one arrives.
-struct Pipe<'p> {
-    live: &'p mut Option<Live>,
-    writing: Option<JoinHandle<Result<Live, WriteError>>>,
-    progress: &'p mut (dyn FnMut(u64) + Send),
-}
-
-impl Pipe<'_> {
-    async fn write(&mut self, pieces: Vec<Bytes>) -> Result<(), Stop> {
-        self.settle().await?;
-        if let Some(live) = self.live.take() {
-            self.writing = Some(tokio::spawn(live.absorb(pieces)));
-        }
-        Ok(())
-    }
-
-    /// Waits for the batch under way.
-    async fn settle(&mut self) -> Result<(), Stop> {
-        let Some(writing) = self.writing.take() else { return Ok(()) };
-        let live = writing.await.map_err(WriteError::from).and_then(|written| written).map_err(Stop::Write)?;
-        (self.progress)(live.len());
-        *self.live = Some(live);
-        Ok(())
-    }
-}
-
 /// Why an upload that had all its bytes is no blob.
 enum Unfinished {
     /// It is not what the client said, and gone.
@@ -382,22 +327,44 @@ impl<E: Into<Refusal>> From<E> for Unfinished {
     }
 }
 
+/// What the thread that ends an upload has made of it.
+enum Ended {
+    Mismatch(Digest),
+    Done,
+    /// There is a blob of this content and size. Whether it counts is for the database to say.
+    There(Live),
+}
+
+/// Writes the last bytes and compares the digest; what is new is made durable. `known`: whether the database has the blob, if it was asked.
+fn end(mut live: Live, last: &[Bytes], blobs: &Blobs, wanted: &Digest, known: Option<bool>) -> Result<Ended, store::Error> {
+    live.take(last)?;
+    let found = live.digest(wanted.algorithm())?;
+    if found != *wanted {
+        live.remove()?;
+        return Ok(Ended::Mismatch(found));
+    }
+    if known != Some(false) && blobs.size(wanted)? == Some(live.len()) {
+        return Ok(Ended::There(live));
+    }
+    live.publish(blobs, wanted)?;
+    Ok(Ended::Done)
+}
+
 /// Compares the digest, makes the bytes durable, then visible.
-async fn finish(inner: &Inner, repository: &RepoName, mut live: Live, digest: &Digest) -> Result<Response, Unfinished> {
-    let known = repositories::blob_exists(&inner.db, digest).await?;
-    let (size, blobs, wanted) = (live.len(), inner.blobs.clone(), digest.clone());
-    let found = spawn_blocking(move || -> Result<Digest, store::Error> {
-        let found = live.digest(wanted.algorithm())?;
-        if found != wanted || known && blobs.size(&wanted)? == Some(size) {
-            live.remove()?;
-        } else {
-            live.publish(&blobs, &wanted)?;
+async fn finish(inner: &Inner, repository: &RepoName, live: Live, last: Vec<Bytes>, digest: &Digest) -> Result<Response, Unfinished> {
+    let size = live.len() + last.iter().map(|piece| piece.len() as u64).sum::<u64>();
+    // A look into a folder costs less than a question to the database, and most blobs are new. A bucket is far.
+    let known = if inner.blobs.is_near() { None } else { Some(repositories::blob_exists(&inner.db, digest).await?) };
+    let (blobs, wanted) = (inner.blobs.clone(), digest.clone());
+    match spawn_blocking(move || end(live, &last, &blobs, &wanted, known)).await.map_err(WriteError::from)?? {
+        Ended::Mismatch(found) => return Err(Unfinished::Mismatch(Refusal::digest_mismatch(digest, &found))),
+        Ended::Done => {}
+        Ended::There(live) => {
+            let counts = repositories::blob_exists(&inner.db, digest).await?;
+            let (blobs, wanted) = (inner.blobs.clone(), digest.clone());
+            let ended = spawn_blocking(move || if counts { live.remove() } else { live.publish(&blobs, &wanted) });
+            ended.await.map_err(WriteError::from)??;
         }
-        Ok(found)
-    });
-    let found = found.await.map_err(WriteError::from)??;
-    if found != *digest {
-        return Err(Unfinished::Mismatch(Refusal::digest_mismatch(digest, &found)));
     }
     repositories::add_blob(&inner.db, repository, digest, size, inner.now(), inner.options.limits.organization_bytes).await?;
     Ok(created(repository, digest))

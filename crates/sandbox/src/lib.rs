@@ -6,6 +6,7 @@
 pub mod doctor;
 pub mod fake;
 pub mod local;
+pub mod memory;
 pub mod ordinary;
 
 mod cgroup;

@@ -9,6 +9,7 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// Shortest life of a token of the registry, seconds.
@@ -32,6 +33,8 @@ pub struct Config {
     pub registry: Registry,
     /// Where engines run.
     pub sandbox: Sandbox,
+    /// Where blobs are kept.
+    pub storage: Storage,
 }
 
 /// Settings of the gate.
@@ -94,6 +97,40 @@ pub struct Sandbox {
     pub cache_bytes: u64,
 }
 
+/// Where blobs are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// `s3://bucket/prefix`; the data folder if empty.
+    pub url: String,
+    /// Address of the S3 service; Amazon's if empty.
+    pub endpoint: String,
+    /// Its region.
+    pub region: String,
+    /// Key of the account that may use the bucket; if empty, from the variables `AWS_*` or the role of the machine.
+    pub access_key_id: String,
+    /// Its secret. Never written anywhere.
+    #[serde(skip_serializing)]
+    pub secret_access_key: SecretString,
+}
+
+impl Storage {
+    /// Name of the bucket and the prefix within it; `None` for the data folder.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`] for any other kind of address.
+    pub fn bucket(&self) -> Result<Option<(&str, &str)>, ConfigError> {
+        if self.url.is_empty() {
+            return Ok(None);
+        }
+        let rest = self.url.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")));
+        match rest {
+            Some((bucket, prefix)) if !bucket.is_empty() && !bucket.contains(['@', ':']) => Ok(Some((bucket, prefix.trim_matches('/')))),
+            _ => Err(ConfigError::Wrong("storage.url: must be empty or s3://bucket/prefix, without a password in it".into())),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -104,6 +141,7 @@ impl Default for Config {
             gate: Gate::default(),
             registry: Registry::default(),
             sandbox: Sandbox::default(),
+            storage: Storage::default(),
         }
     }
 }
@@ -193,6 +231,22 @@ fn in_words(error: figment::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_is_named_and_its_secret_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("p.toml");
+        std::fs::write(&file, "[storage]\nurl = \"s3://plimsoll/eu/gate/\"\nsecret_access_key = \"hush\"\n").unwrap();
+        let config = Config::load(Some(&file), &Overrides::default()).unwrap();
+        assert_eq!(config.storage.bucket().unwrap(), Some(("plimsoll", "eu/gate")));
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&config.storage.secret_access_key), "hush");
+        assert!(!format!("{config:?}").contains("hush"));
+        assert_eq!(Storage::default().bucket().unwrap(), None);
+        for wrong in ["file:///x", "s3://", "s3:///x", "s3://id:secret@bucket"] {
+            let storage = Storage { url: wrong.into(), ..Storage::default() };
+            assert!(storage.bucket().unwrap_err().to_string().contains("storage.url"), "{wrong}");
+        }
+    }
 
     #[test]
     fn unknown_keys_are_named() {

@@ -1,4 +1,4 @@
-//! A pushed image as `image` wants to read it: manifests from the database, everything else from disk, layer evidence from the pass
+//! A pushed image as `image` wants to read it: manifests from the database, everything else from the blobs, layer evidence from the pass
 //! that stored the layer.
 
 use std::{
@@ -95,27 +95,36 @@ impl BlobSource for PushedImage {
         if let Some(bytes) = self.manifests.get(digest) {
             return Ok(Box::new(Cursor::new(bytes.clone())));
         }
-        if self.size(digest)? > self.largest {
+        if self.largest < u64::MAX && self.size(digest)? > self.largest {
             return Err(image::Error::BlobMissing { digest: digest.clone(), place: "what was read while it arrived".into() });
         }
-        let path = self.blobs.path(digest);
-        let file = std::fs::File::open(&path).map_err(|source| image::Error::File { action: "open", path, source })?;
-        Ok(Box::new(file))
+        match self.blobs.reader(digest) {
+            Ok(reader) => Ok(reader),
+            Err(store::Error::BlobLost { .. }) => Err(missing(digest)),
+            Err(error) => Err(unreadable(digest, &error)),
+        }
     }
 
     fn size(&self, digest: &Digest) -> Result<u64, image::Error> {
         if let Some(bytes) = self.manifests.get(digest) {
             return Ok(bytes.len() as u64);
         }
-        let missing = || image::Error::BlobMissing { digest: digest.clone(), place: "this registry".into() };
         match self.blobs.size(digest) {
-            Ok(size) => size.ok_or_else(missing),
-            Err(error) => {
-                tracing::error!(%digest, error = chain(&error), "a blob cannot be read");
-                Err(missing())
-            }
+            Ok(size) => size.ok_or_else(|| missing(digest)),
+            Err(error) => Err(unreadable(digest, &error)),
         }
     }
+}
+
+fn missing(digest: &Digest) -> image::Error {
+    image::Error::BlobMissing { digest: digest.clone(), place: "this registry".into() }
+}
+
+/// The place of the blobs has a fault: that is ours, not the image's.
+fn unreadable(digest: &Digest, error: &store::Error) -> image::Error {
+    let error = chain(error);
+    tracing::error!(%digest, error, "a blob cannot be read");
+    image::Error::File { action: "read", path: digest.to_string().into(), source: std::io::Error::other(error) }
 }
 
 /// Evidence kept from the pass that stored a layer; `None` where it must be read again.

@@ -15,6 +15,8 @@ use checks::Policy;
 use image::LayerCache;
 use registry::{Challenge, Limits, Options, Registry};
 use sandbox::Sandbox;
+#[cfg(feature = "s3")]
+use secrecy::ExposeSecret;
 use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
 use tokio::{
     net::TcpListener,
@@ -71,7 +73,11 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
         format!("{} cannot be listened on; stop the other program or choose another address with --listen", config.listen)
     })?;
     let bound = listener.local_addr()?;
-    let app = Arc::new(assemble(config, bound, db, sandbox)?);
+    let blobs = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || blobs(&config)).await??
+    };
+    let app = Arc::new(assemble(config, bound, db, blobs, sandbox)?);
     let registry = registry(&app);
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -135,14 +141,37 @@ fn policy(path: &Path) -> anyhow::Result<Policy> {
     serde_json::from_slice(&text).with_context(|| format!("the policy {} is wrong", path.display()))
 }
 
-fn assemble(config: Config, bound: SocketAddr, db: Db, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
+/// The place of the blobs. Blocks.
+fn blobs(config: &Config) -> anyhow::Result<Blobs> {
+    match config.storage.bucket()? {
+        None => Ok(Blobs::open(&config.data)?),
+        #[cfg(feature = "s3")]
+        Some((bucket, prefix)) => {
+            let storage = &config.storage;
+            let options = store::blobs::S3Options {
+                bucket: bucket.into(),
+                prefix: prefix.into(),
+                endpoint: storage.endpoint.clone(),
+                region: storage.region.clone(),
+                access_key_id: storage.access_key_id.clone(),
+                secret_access_key: storage.secret_access_key.expose_secret().to_owned(),
+                environment: std::env::vars().filter(|(name, _)| name.starts_with("AWS_")).collect(),
+            };
+            Ok(Blobs::open_bucket(&config.data, &options)?)
+        }
+        #[cfg(not(feature = "s3"))]
+        Some(_) => anyhow::bail!("storage.url names a bucket, but this program was built without S3; build it with the feature s3"),
+    }
+}
+
+fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
     let data = &config.data;
     let layers = LayerCache::with_limit(data.join("layers"), config.sandbox.cache_bytes);
     layers.sweep()?;
     Ok(App {
         public_url: config.public_url(bound),
         db,
-        blobs: Blobs::open(data)?,
+        blobs,
         evidence: EvidenceFiles::open(&data.join("evidence"))?,
         logs: BuildLogs::open(&data.join("logs"))?,
         layers: Arc::new(layers),

@@ -17,7 +17,12 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    grouped::{Grouped, Log},
+    manifests::Manifest,
+    recent::Recent,
+};
 
 /// Readers at one time. They are cheap, but each keeps its own page cache.
 const READERS: u32 = 4;
@@ -31,6 +36,8 @@ pub struct Db {
     readers: SqlitePool,
     writer: SqlitePool,
     rights: Arc<AtomicU64>,
+    log: Arc<Log>,
+    manifests: Arc<Recent<Option<Manifest>>>,
 }
 
 /// A transaction that takes rights away: of accounts, tokens, repositories. Whoever remembers rights compares
@@ -103,7 +110,8 @@ impl Db {
             .connect_with(options.read_only(true))
             .await
             .map_err(|source| Error::Open { path: path.into(), source })?;
-        Ok(Self { readers, writer, rights: Arc::default() })
+        let (log, manifests) = (Arc::new(Log::of(path)), Arc::new(Recent::of(path)));
+        Ok(Self { readers, writer, rights: Arc::default(), log, manifests })
     }
 
     /// The readers. A statement that writes fails here.
@@ -117,7 +125,26 @@ impl Db {
     /// # Errors
     /// [`Error::Database`]; its kind is `Busy` when the wait took too long.
     pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.writer.begin_with("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").await?)
+    }
+
+    /// Begins a transaction whose commit shares a sync with others; otherwise as [`Db::write`]. For what many clients do at the same time.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn write_grouped(&self) -> Result<Grouped, Error> {
+        let tx = self.writer.begin_with("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE").await?;
+        Ok(Grouped::new(tx, Arc::clone(&self.log)))
+    }
+
+    /// Manifests that were read since the last commit.
+    pub(crate) fn manifests(&self) -> &Recent<Option<Manifest>> {
+        &self.manifests
+    }
+
+    #[cfg(test)]
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Begins a transaction that takes rights away; otherwise as [`Db::write`].

@@ -39,6 +39,22 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A request to the service that keeps the blobs failed, also when tried again.
+    #[error("could not {doing} {what} in the bucket; check storage.* and whether the service is up")]
+    Bucket {
+        /// A verb, such as `write`.
+        doing: &'static str,
+        /// The object, or the bucket.
+        what: String,
+        /// Whether it may work in a moment.
+        passing: bool,
+        /// What the service said, or why it could not be reached.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A thread of ours ended before its work was done.
+    #[error("a thread that worked on a file ended unexpectedly")]
+    Interrupted,
     /// A row is there, but its file is not, or has another size: the disk lost something.
     #[error("blob {digest} is recorded but its file {path} is missing")]
     BlobLost {
@@ -101,7 +117,8 @@ impl Error {
             Self::File { source, .. } => io_kind(source),
             Self::Database(source) | Self::Open { source, .. } => database_kind(source),
             Self::OverQuota { .. } => ErrorKind::OverQuota,
-            Self::Migrate { .. } | Self::BlobLost { .. } | Self::Row { .. } => ErrorKind::Other,
+            Self::Bucket { passing: true, .. } => ErrorKind::Busy,
+            Self::Migrate { .. } | Self::BlobLost { .. } | Self::Row { .. } | Self::Bucket { .. } | Self::Interrupted => ErrorKind::Other,
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct Manifest {
 /// # Errors
 /// [`Error::OverQuota`], [`Error::Database`].
 pub async fn put(db: &Db, new: &NewManifest<'_>) -> Result<Put, Error> {
-    let mut tx = db.write().await?;
+    let mut tx = db.write_grouped().await?;
     let repository = repositories::ensure(&mut tx, new.repository, new.now).await?;
     let absent = missing(&mut tx, repository, new.blobs).await?;
     if !absent.is_empty() {
@@ -188,6 +188,11 @@ struct Row {
 /// # Errors
 /// [`Error::Database`], and [`Error::Row`] for a row that breaks its types.
 pub async fn get(db: &Db, repository: &RepoName, reference: &Reference) -> Result<Option<Manifest>, Error> {
+    let weight = |found: &Option<Manifest>| found.as_ref().map_or(0, |manifest| manifest.bytes.len() + manifest.media_type.len());
+    db.manifests().answer(format!("{repository}@{reference}"), weight, read(db, repository, reference)).await
+}
+
+async fn read(db: &Db, repository: &RepoName, reference: &Reference) -> Result<Option<Manifest>, Error> {
     let (query, key) = match reference {
         Reference::Tag(tag) => (
             "SELECT m.digest, m.media_type, m.bytes FROM repositories r JOIN tags t ON t.repository_id = r.id

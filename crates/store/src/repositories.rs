@@ -115,7 +115,7 @@ pub async fn blob_exists(db: &Db, digest: &Digest) -> Result<bool, Error> {
 /// # Errors
 /// [`Error::OverQuota`], [`Error::Database`].
 pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64, now: i64, quota: u64) -> Result<(), Error> {
-    let mut tx = db.write().await?;
+    let mut tx = db.write_grouped().await?;
     usage::admit_blob(&mut tx, repository.organization(), digest, size, quota).await?;
     sqlx::query("INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING")
         .bind(digest.to_string())
@@ -125,7 +125,7 @@ pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64
         .await?;
     let id = ensure(&mut tx, repository, now).await?;
     link(&mut tx, id, digest, now).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }
 
 /// Gives a repository a blob that another one holds. False when that one does not. `quota` as with [`add_blob`].
@@ -134,7 +134,7 @@ pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64
 /// [`Error::OverQuota`], [`Error::Database`].
 pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest, now: i64, quota: u64) -> Result<bool, Error> {
     let Some(size) = blob_size(db, from, digest).await? else { return Ok(false) };
-    let mut tx = db.write().await?;
+    let mut tx = db.write_grouped().await?;
     // Looked up again: between the look and the wait for the writer it may have been deleted.
     let held =
         sqlx::query("SELECT 1 FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id WHERE r.name = $1 AND l.digest = $2")
@@ -268,14 +268,18 @@ pub async fn catalog(db: &Db, among: &Among<'_>, last: Option<&str>, limit: u32)
 /// # Errors
 /// [`Error::Database`].
 pub async fn tags(db: &Db, repository: &RepoName, last: Option<&str>, limit: u32) -> Result<Option<Vec<String>>, Error> {
-    let Some(id) = id(db.read(), repository).await? else { return Ok(None) };
-    let names = sqlx::query_scalar("SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3")
-        .bind(id)
-        .bind(last.unwrap_or_default())
-        .bind(limit)
-        .fetch_all(db.read())
-        .await?;
-    Ok(Some(names))
+    // One row with all names: a row for each would cost more than finding them. No tag has a comma.
+    let found: Option<(i64, Option<String>)> = sqlx::query_as(
+        "SELECT r.id, (SELECT string_agg(name, ',' ORDER BY name) FROM
+             (SELECT name FROM tags WHERE repository_id = r.id AND name > $2 ORDER BY name LIMIT $3) AS page)
+         FROM repositories r WHERE r.name = $1",
+    )
+    .bind(repository.as_str())
+    .bind(last.unwrap_or_default())
+    .bind(limit)
+    .fetch_optional(db.read())
+    .await?;
+    Ok(found.map(|(_, names)| names.map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect())))
 }
 
 /// What a tag names.

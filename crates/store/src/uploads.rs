@@ -69,6 +69,18 @@ impl Upload {
         Ok(())
     }
 
+    /// Forgets what is behind the first `len` bytes.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn cut(&mut self, len: u64) -> Result<(), Error> {
+        if len < self.len {
+            self.file.set_len(len).map_err(|source| Error::file("shorten", &self.path, source))?;
+            self.len = len;
+        }
+        Ok(())
+    }
+
     /// Hands all bytes received so far to `each`, from the first, in pieces.
     ///
     /// # Errors
@@ -205,6 +217,19 @@ mod tests {
         let mut upload = Upload { file, path: "/dev/full".into(), len: 0 };
         assert_eq!(upload.append(b"x").unwrap_err().kind(), crate::ErrorKind::DiskFull);
         assert!(upload.is_empty());
+    }
+
+    #[test]
+    fn an_upload_that_was_cut_goes_on_from_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path()).unwrap();
+        let mut upload = Upload::create(&blobs, Uuid::nil(), &repo("1/a")).unwrap();
+        upload.append(b"hello").unwrap();
+        upload.cut(9).unwrap();
+        assert_eq!(upload.len(), 5);
+        upload.cut(3).unwrap();
+        upload.append(b"p").unwrap();
+        assert_eq!((upload.len(), replayed(&mut upload)), (4, b"help".to_vec()));
     }
 
     #[test]
