@@ -11,6 +11,7 @@ use model::{digest::Digest, name::RepoName};
 use serde_json::json;
 use store::{
     blobs::Pieces,
+    garbage,
     repositories::{self, Unlinked},
 };
 
@@ -35,6 +36,10 @@ pub(crate) async fn get(
     let digest: Digest = text.parse().map_err(|error| Refusal::digest_syntax(text, &error))?;
     let size = repositories::blob_size(&inner.db, repository, &digest).await?;
     let size = size.ok_or_else(|| Refusal::blob_unknown(repository.as_str(), &digest))?;
+    if !with_body && asking.permitted(repository, Action::Push).is_ok() {
+        // Whoever may push asks in order not to send it again.
+        garbage::want_blob(&inner.db, repository, &digest).await?;
+    }
     let etag = format!("\"{digest}\"");
     if asking.header(&header::IF_NONE_MATCH).is_some_and(|known| matches(known, &etag)) {
         return Ok(empty(StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (CONTENT_DIGEST, digest.to_string())]));

@@ -8,9 +8,12 @@ mod blobs;
 mod catalog;
 pub mod document;
 pub mod door;
+pub mod garbage;
+mod holds;
 mod incoming;
 mod manifests;
 pub mod options;
+mod quota;
 pub mod paging;
 pub mod range;
 mod receive;
@@ -23,10 +26,7 @@ mod sessions;
 pub mod tap;
 mod uploads;
 
-use std::{
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -48,7 +48,7 @@ pub use crate::{
     scope::{Action, Actions, Scope, ScopeError},
     tap::{Tap, TapFactory},
 };
-use crate::{incoming::Incoming, refusal::shortened, request::Asking, route::Target, sessions::Sessions};
+use crate::{holds::Holds, incoming::Incoming, quota::Quotas, refusal::shortened, request::Asking, route::Target, sessions::Sessions};
 
 /// What the registry could not do for the server.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +56,11 @@ pub enum Error {
     /// The store failed.
     #[error("uploads could not be swept")]
     Sweep(#[source] store::Error),
+    /// The store failed.
+    #[error("garbage could not be collected")]
+    Collect(#[source] store::Error),
     /// A thread of ours ended before its work was done.
-    #[error("sweeping uploads was interrupted")]
+    #[error("clearing up was interrupted")]
     Interrupted(#[source] tokio::task::JoinError),
 }
 
@@ -72,6 +75,8 @@ pub(crate) struct Inner {
     blobs: Blobs,
     options: Options,
     sessions: Sessions,
+    holds: Holds,
+    quotas: Quotas,
 }
 
 impl Inner {
@@ -83,26 +88,21 @@ impl Inner {
 impl Registry {
     /// A registry on this database and these files.
     pub fn new(db: Db, blobs: Blobs, options: Options) -> Self {
-        Self { inner: Arc::new(Inner { db, blobs, options, sessions: Sessions::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                db,
+                blobs,
+                options,
+                sessions: Sessions::default(),
+                holds: Holds::default(),
+                quotas: Quotas::default(),
+            }),
+        }
     }
 
     /// Its routes: `/v2/` and everything below. Put the layer that sets [`Caller`] around it.
     pub fn router(&self) -> Router {
         Router::new().route("/v2", any(serve)).route("/v2/", any(serve)).route("/v2/{*rest}", any(serve)).with_state(self.clone())
-    }
-
-    /// Forgets uploads that have expired and frees the memory of those that rest. Call it at the start and every few minutes.
-    /// Returns how many have expired.
-    ///
-    /// # Errors
-    /// [`Error`] when the folder of uploads cannot be read or changed.
-    pub async fn sweep(&self) -> Result<usize, Error> {
-        let (limits, now) = (self.inner.options.limits, self.inner.now());
-        self.inner.sessions.evict(now, limits.session_idle);
-        let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(now).unwrap_or(0));
-        let blobs = self.inner.blobs.clone();
-        let swept = tokio::task::spawn_blocking(move || store::uploads::sweep(&blobs, time, limits.upload_expiry)).await;
-        swept.map_err(Error::Interrupted)?.map_err(Error::Sweep)
     }
 }
 

@@ -12,6 +12,7 @@ use model::{
 };
 use serde_json::{Value, json};
 use store::{
+    garbage,
     manifests::{self, NewManifest, Put},
     repositories::{self, Removal},
 };
@@ -49,6 +50,10 @@ pub(crate) async fn get(
     let unknown = || Refusal::manifest_unknown(repository.as_str(), text);
     let reference: Reference = text.parse().map_err(|_| unknown())?;
     let manifest = manifests::get(&inner.db, repository, &reference).await?.ok_or_else(unknown)?;
+    if matches!(reference, Reference::Digest(_)) && !with_body && asking.permitted(repository, Action::Push).is_ok() {
+        // Whoever may push asks in order not to send it again.
+        garbage::want_manifest(&inner.db, repository, &manifest.digest).await?;
+    }
     let etag = format!("\"{}\"", manifest.digest);
     if asking.header(&header::IF_NONE_MATCH).is_some_and(|known| matches(known, &etag)) {
         return Ok(empty(StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (CONTENT_DIGEST, manifest.digest.to_string())]));

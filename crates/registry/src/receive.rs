@@ -4,7 +4,10 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::{
+    Inner,
     incoming::{Cut, Incoming},
+    quota::Holding,
+    refusal::Refusal,
     sessions::{Live, WriteError},
 };
 
@@ -12,7 +15,29 @@ use crate::{
 pub(crate) enum Stop {
     Cut(Cut),
     TooLarge,
+    Full(Refusal),
     Write(WriteError),
+}
+
+/// How much more may come, and the part of the quota that is held for it.
+pub(crate) struct Room<'r> {
+    inner: &'r Inner,
+    holding: &'r Holding,
+    taken: u64,
+    left: u64,
+}
+
+impl<'r> Room<'r> {
+    /// Room for `left` more bytes.
+    pub(crate) fn new(inner: &'r Inner, holding: &'r Holding, left: u64) -> Self {
+        Self { inner, holding, taken: 0, left }
+    }
+
+    async fn hold(&mut self, pieces: &[Bytes]) -> Result<(), Stop> {
+        self.taken += pieces.iter().map(Bytes::len).sum::<usize>() as u64;
+        let quota = self.inner.options.limits.organization_bytes;
+        self.holding.grow(&self.inner.db, quota, self.taken).await.map_err(Stop::Full)
+    }
 }
 
 /// What becomes of the last bytes of a body.
@@ -27,26 +52,28 @@ pub(crate) enum End {
 /// Most bytes that are held.
 const HELD_BYTES: usize = 64 << 10;
 
-/// Writes the body at the end of the upload, all but what it returns. `live` is `None` afterwards only when writing failed. At most `room`
-/// bytes are taken.
+/// Writes the body at the end of the upload, all but what it returns. `live` is `None` afterwards only when writing failed. What there is `room` for
+/// is taken.
 pub(crate) async fn receive(
     live: &mut Option<Live>,
     body: &mut Incoming,
-    room: u64,
+    mut room: Room<'_>,
     end: End,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<Bytes>, Stop> {
+    room.taken = live.as_ref().map_or(0, Live::len);
     let mut pipe = Pipe { live, writing: None, progress };
     let done = pump(&mut pipe, body, room, end).await;
     pipe.settle().await?;
     done
 }
 
-async fn pump(pipe: &mut Pipe<'_>, body: &mut Incoming, mut room: u64, last_bytes: End) -> Result<Vec<Bytes>, Stop> {
+async fn pump(pipe: &mut Pipe<'_>, body: &mut Incoming, mut room: Room<'_>, last_bytes: End) -> Result<Vec<Bytes>, Stop> {
     loop {
         let (mut pieces, end) = body.batch().await;
-        let (last, fits) = (pieces.is_empty(), clip(&mut pieces, &mut room));
+        let (last, fits) = (pieces.is_empty(), clip(&mut pieces, &mut room.left));
         let is_small = || pieces.iter().map(Bytes::len).sum::<usize>() <= HELD_BYTES;
+        room.hold(&pieces).await?;
         if last_bytes == End::Held && fits && end.is_ok() && body.is_ended() && is_small() {
             return Ok(pieces);
         }

@@ -20,7 +20,10 @@ use store::{blobs::Blobs, uploads::Upload};
 use tokio::task::{JoinError, spawn_blocking};
 use uuid::Uuid;
 
-use crate::tap::{Tap, TapFactory};
+use crate::{
+    quota::{Holding, Quotas},
+    tap::{Tap, TapFactory},
+};
 
 /// Batches smaller than this are hashed and tapped on one thread; handing them to two would cost more.
 const SPLIT_BYTES: usize = 256 << 10;
@@ -152,6 +155,8 @@ pub(crate) struct Session {
     received: AtomicU64,
     touched: AtomicI64,
     live: Arc<tokio::sync::Mutex<Option<Live>>>,
+    /// Its part of the organization's quota.
+    pub(crate) holding: Holding,
 }
 
 /// The right to write to a session. While it is held nobody else writes.
@@ -197,27 +202,43 @@ impl Sessions {
     }
 
     /// Keeps a session that was just begun or found.
-    pub(crate) fn insert(&self, id: Uuid, repository: &RepoName, received: u64, live: Option<Live>, now: i64) -> Arc<Session> {
+    pub(crate) fn insert(
+        &self,
+        id: Uuid,
+        repository: &RepoName,
+        received: u64,
+        live: Option<Live>,
+        holding: Holding,
+        now: i64,
+    ) -> Arc<Session> {
         let fresh = || {
             Arc::new(Session {
                 repository: repository.clone(),
                 received: AtomicU64::new(received),
                 touched: AtomicI64::new(now),
                 live: Arc::new(tokio::sync::Mutex::new(live)),
+                holding,
             })
         };
         Arc::clone(self.map().entry(id).or_insert_with(fresh))
     }
 
     /// The session of this id in this repository: from memory, else from its file.
-    pub(crate) async fn find(&self, blobs: &Blobs, id: Uuid, repository: &RepoName, now: i64) -> Result<Option<Arc<Session>>, WriteError> {
+    pub(crate) async fn find(
+        &self,
+        blobs: &Blobs,
+        quotas: &Quotas,
+        id: Uuid,
+        repository: &RepoName,
+        now: i64,
+    ) -> Result<Option<Arc<Session>>, WriteError> {
         let known = self.map().get(&id).cloned();
         if let Some(session) = known {
             return Ok((session.repository == *repository).then_some(session));
         }
         let (blobs, name) = (blobs.clone(), repository.clone());
         let found = spawn_blocking(move || Upload::find(&blobs, id, &name)).await??;
-        Ok(found.map(|upload| self.insert(id, repository, upload.len(), None, now)))
+        Ok(found.map(|upload| self.insert(id, repository, upload.len(), None, quotas.holding(repository.organization()), now)))
     }
 
     /// Takes what is in memory of a session, or makes it again from its file; `None` when the file is gone too.

@@ -21,8 +21,9 @@ use crate::{
     Inner,
     access::Access,
     incoming::{Cut, Incoming},
+    quota::Holding,
     range,
-    receive::{End, Stop, receive},
+    receive::{End, Room, Stop, receive},
     refusal::{Code, Refusal},
     request::Asking,
     scope::Action,
@@ -48,6 +49,9 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
         return Ok(mounted);
     }
     make_room(inner)?;
+    let holding = inner.quotas.holding(repository.organization());
+    // At least one byte must be free.
+    holding.grow(&inner.db, inner.options.limits.organization_bytes, asking.content_length().unwrap_or(0).max(1)).await?;
     let named = digest_of(asking)?;
     algorithm_of(asking)?;
     let id = (inner.options.ids)();
@@ -58,7 +62,7 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
     match named {
         // Some clients name the digest here and still send the bytes with a PUT.
         Some(digest) if asking.content_length() != Some(0) || digest.matches(b"") => {
-            let done = at_once(inner, repository, live, &digest, body).await;
+            let done = at_once(inner, repository, live, &digest, &holding, body).await;
             if done.is_err() {
                 // There is no session to come back to: whatever went wrong, nothing of it stays.
                 let (blobs, repository) = (inner.blobs.clone(), repository.clone());
@@ -69,7 +73,7 @@ pub(crate) async fn start(inner: &Inner, asking: &Asking<'_>, repository: &RepoN
             done
         }
         _ => {
-            inner.sessions.insert(id, repository, 0, Some(live), inner.now());
+            inner.sessions.insert(id, repository, 0, Some(live), holding, inner.now());
             Ok(progress(StatusCode::ACCEPTED, repository, id, 0))
         }
     }
@@ -87,14 +91,23 @@ fn make_room(inner: &Inner) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn at_once(inner: &Inner, repository: &RepoName, live: Live, digest: &Digest, body: &mut Incoming) -> Result<Response, Refusal> {
+async fn at_once(
+    inner: &Inner,
+    repository: &RepoName,
+    live: Live,
+    digest: &Digest,
+    holding: &Holding,
+    body: &mut Incoming,
+) -> Result<Response, Refusal> {
     let (mut received, mut kept) = (0, Some(live));
-    let done = receive(&mut kept, body, inner.options.limits.blob_bytes, End::Held, &mut |len| received = len).await;
+    let done =
+        receive(&mut kept, body, Room::new(inner, holding, inner.options.limits.blob_bytes), End::Held, &mut |len| received = len).await;
     match (done, kept) {
-        (Ok(last), Some(live)) => finish(inner, repository, live, last, digest).await.map_err(Unfinished::into_refusal),
+        (Ok(last), Some(live)) => finish(inner, repository, live, last, digest, holding).await.map_err(Unfinished::into_refusal),
         (Ok(_), None) => Err(lost()),
         (Err(Stop::Cut(cut)), _) => Err(cut_short(cut, received, None)),
         (Err(Stop::TooLarge), _) => Err(too_large(inner)),
+        (Err(Stop::Full(refusal)), _) => Err(refusal),
         (Err(Stop::Write(error)), _) => Err(error.into()),
     }
 }
@@ -149,7 +162,7 @@ pub(crate) async fn complete(
     let mut open = Open::find(inner, repository, id).await?;
     let live = open.resume(inner).await?;
     let (live, last) = open.receive(inner, asking, live, End::Held, body).await?;
-    match finish(inner, repository, live, last, &digest).await {
+    match finish(inner, repository, live, last, &digest, &open.session.holding).await {
         Err(Unfinished::Fault(refusal)) => {
             Sessions::measure(&open.session, &inner.blobs, open.id, None, inner.now()).await?;
             Err(refusal)
@@ -192,7 +205,7 @@ struct Open<'r> {
 
 async fn find(inner: &Inner, repository: &RepoName, text: &str) -> Result<(Uuid, Arc<Session>), Refusal> {
     let id = Uuid::try_parse(text).map_err(|_| Refusal::upload_unknown(text))?;
-    let session = inner.sessions.find(&inner.blobs, id, repository, inner.now()).await?;
+    let session = inner.sessions.find(&inner.blobs, &inner.quotas, id, repository, inner.now()).await?;
     Ok((id, session.ok_or_else(|| Refusal::upload_unknown(text))?))
 }
 
@@ -233,6 +246,14 @@ impl<'r> Open<'r> {
         match (taken, kept) {
             (Ok(last), Some(live)) => Ok((live, last)),
             (Ok(_), None) => Err(lost()),
+            (Err(refusal), kept) if self.session.holding.is_full() => {
+                // No client goes on after this; what it has sent so far gives back its room.
+                if let Some(live) = kept {
+                    spawn_blocking(move || live.remove()).await.map_err(WriteError::from)??;
+                }
+                inner.sessions.forget(self.id);
+                Err(refusal)
+            }
             (Err(refusal), kept) => {
                 if kept.is_none() {
                     // Half a request would keep a full disk full until it expires.
@@ -254,15 +275,21 @@ impl<'r> Open<'r> {
         body: &mut Incoming,
     ) -> Result<Vec<Bytes>, Refusal> {
         let declared = self.declared(asking, start)?;
+        let coming = declared.or(asking.content_length()).unwrap_or(0);
+        self.session.holding.grow(&inner.db, inner.options.limits.organization_bytes, start.saturating_add(coming)).await?;
         let room = inner.options.limits.blob_bytes.saturating_sub(start);
         let session = Arc::clone(&self.session);
         // What was declared is compared with what is written.
         let end = if declared.is_some() { End::Written } else { end };
-        let done = receive(live, body, declared.unwrap_or(room).min(room), end, &mut |len| session.advance(len, inner.now())).await;
+        let done = receive(live, body, Room::new(inner, &self.session.holding, declared.unwrap_or(room).min(room)), end, &mut |len| {
+            session.advance(len, inner.now())
+        })
+        .await;
         let received = self.session.received().saturating_sub(start);
         match (done, declared) {
             (Err(Stop::Cut(cut)), _) => Err(cut_short(cut, start + received, Some((self.repository, self.id)))),
             (Err(Stop::Write(error)), _) => Err(error.into()),
+            (Err(Stop::Full(refusal)), _) => Err(refusal),
             (Err(Stop::TooLarge), Some(declared)) if declared <= room => Err(self.wrong_size(declared, "more")),
             (Err(Stop::TooLarge), _) => Err(too_large(inner)),
             (Ok(_), Some(declared)) if received < declared => Err(self.wrong_size(declared, "fewer")),
@@ -351,7 +378,16 @@ fn end(mut live: Live, last: &[Bytes], blobs: &Blobs, wanted: &Digest, known: Op
 }
 
 /// Compares the digest, makes the bytes durable, then visible.
-async fn finish(inner: &Inner, repository: &RepoName, live: Live, last: Vec<Bytes>, digest: &Digest) -> Result<Response, Unfinished> {
+async fn finish(
+    inner: &Inner,
+    repository: &RepoName,
+    live: Live,
+    last: Vec<Bytes>,
+    digest: &Digest,
+    holding: &Holding,
+) -> Result<Response, Unfinished> {
+    // From before the bytes stand under their name until the row is there, garbage collection keeps away.
+    let _kept = inner.holds.keep(digest).await;
     let size = live.len() + last.iter().map(|piece| piece.len() as u64).sum::<u64>();
     // A look into a folder costs less than a question to the database, and most blobs are new. A bucket is far.
     let known = if inner.blobs.is_near() { None } else { Some(repositories::blob_exists(&inner.db, digest).await?) };
@@ -366,6 +402,8 @@ async fn finish(inner: &Inner, repository: &RepoName, live: Live, last: Vec<Byte
             ended.await.map_err(WriteError::from)??;
         }
     }
+    // The transaction counts for itself; held here as well, the bytes would count twice for a moment.
+    holding.release();
     repositories::add_blob(&inner.db, repository, digest, size, inner.now(), inner.options.limits.organization_bytes).await?;
     Ok(created(repository, digest))
 }

@@ -8,6 +8,7 @@ use model::id::BuildId;
 use sandbox::Sandbox;
 use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
 use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{access_token::AccessTokens, credentials::Credentials},
@@ -48,6 +49,8 @@ pub struct App {
     pub pushed: Arc<Notify>,
     /// What became of the latest pushes.
     pub told: Told,
+    /// The server is about to end: whoever waits for news stops waiting.
+    pub stop: CancellationToken,
     /// Tells of builds that changed or have new log lines.
     pub news: broadcast::Sender<BuildId>,
 }

@@ -29,12 +29,34 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// The gate.
     pub gate: Gate,
+    /// Connections.
+    pub http: Http,
     /// The registry.
     pub registry: Registry,
     /// Where engines run.
     pub sandbox: Sandbox,
     /// Where blobs are kept.
     pub storage: Storage,
+}
+
+/// Settings of connections.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Connections at one time.
+    pub max_connections: usize,
+    /// A client that takes longer to send the head of a request, or rests longer between two, loses its connection, seconds.
+    pub header_seconds: u64,
+}
+
+/// What becomes of manifests that no tag, build, index or subject needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Untagged {
+    /// They are garbage.
+    Remove,
+    /// They stay until somebody deletes them.
+    Keep,
 }
 
 /// Settings of the gate.
@@ -57,6 +79,16 @@ pub struct Registry {
     pub idle_seconds: u64,
     /// Largest blob taken, bytes.
     pub max_blob_bytes: u64,
+    /// Most bytes an organization may keep that has no quota of its own; 0: no limit.
+    pub quota_bytes: u64,
+    /// An upload nobody has gone on with for so long is forgotten, seconds.
+    pub upload_expiry_seconds: u64,
+    /// How often garbage is collected, seconds; 0: only by `plimsoll gc`.
+    pub gc_interval_seconds: u64,
+    /// How long something must have been unneeded before it is garbage, seconds.
+    pub gc_grace_seconds: u64,
+    /// Whether unneeded manifests are garbage.
+    pub gc_untagged: Untagged,
     /// How long the answer to a push waits for the first findings, to tell them in a `Warning` header, milliseconds; 0 for never.
     pub tell_ms: u64,
     /// What is refused when a manifest arrives.
@@ -139,6 +171,7 @@ impl Default for Config {
             public_url: String::new(),
             trusted_proxies: Vec::new(),
             gate: Gate::default(),
+            http: Http::default(),
             registry: Registry::default(),
             sandbox: Sandbox::default(),
             storage: Storage::default(),
@@ -152,9 +185,26 @@ impl Default for Gate {
     }
 }
 
+impl Default for Http {
+    fn default() -> Self {
+        Self { max_connections: 512, header_seconds: 30 }
+    }
+}
+
 impl Default for Registry {
     fn default() -> Self {
-        Self { token_seconds: 300, idle_seconds: 60, max_blob_bytes: 64 << 30, tell_ms: 150, door: Door::default() }
+        Self {
+            token_seconds: 300,
+            idle_seconds: 60,
+            max_blob_bytes: 64 << 30,
+            quota_bytes: 0,
+            upload_expiry_seconds: 24 * 3600,
+            gc_interval_seconds: 3600,
+            gc_grace_seconds: 24 * 3600,
+            gc_untagged: Untagged::Remove,
+            tell_ms: 150,
+            door: Door::default(),
+        }
     }
 }
 

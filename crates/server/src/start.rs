@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
 use tokio::{
     net::TcpListener,
-    sync::{Notify, broadcast},
+    sync::{Mutex, Notify, broadcast},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -33,9 +33,11 @@ use crate::{
     },
     clock,
     config::Config,
-    door,
+    control, door,
     error::chain,
     graphql, http, jobs,
+    keeper::Keeper,
+    listen,
     ops::first_start::{FirstStart, Made, first_start},
     pushed_image,
     told::{self, Told},
@@ -44,7 +46,7 @@ use crate::{
 /// How long requests in progress may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often abandoned uploads are looked for.
+/// How often unpacked layers are settled.
 const SWEEP: Duration = Duration::from_secs(300);
 
 /// A running server.
@@ -79,12 +81,14 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     };
     let app = Arc::new(assemble(config, bound, db, blobs, sandbox)?);
     let registry = registry(&app);
-    let stop = CancellationToken::new();
+    let stop = app.stop.clone();
     let mut tasks = JoinSet::new();
     let router = http::router(app.clone(), registry.router());
-    tasks.spawn(sweep(registry, stop.clone()));
     tasks.spawn(settle(app.layers.clone(), stop.clone()));
-    tasks.spawn(serve(listener, router, stop.clone()));
+    tasks.spawn(listen::serve(listener, router, connections(&app.config), stop.clone()));
+    let keeper = Arc::new(kept_by(&app.config, app.db.clone(), registry, app.evidence.clone()));
+    tasks.spawn(control::listen(keeper.clone(), &data, stop.clone())?);
+    tasks.spawn(jobs::collect_garbage(keeper, stop.clone()));
     tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
     for n in 0..app.config.gate.workers.max(1) {
         tasks.spawn(jobs::work(app.clone(), format!("worker-{}-{n}", std::process::id()), stop.clone()));
@@ -105,7 +109,7 @@ impl Server {
 }
 
 /// Two servers on one folder would take each other's jobs.
-fn lock(data: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");
     let file = File::create(&path).with_context(|| format!("{} cannot be written; check the rights of the folder", path.display()))?;
     match file.try_lock() {
@@ -181,11 +185,49 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
         schema: graphql::schema(),
         work: Notify::new(),
+        stop: CancellationToken::new(),
         pushed: Arc::new(Notify::new()),
         told: Told::default(),
         news: broadcast::channel(1024).0,
         config,
     })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        blob_bytes: config.registry.max_blob_bytes,
+        organization_bytes: config.registry.quota_bytes,
+        body_idle: Duration::from_secs(config.registry.idle_seconds),
+        upload_expiry: Duration::from_secs(config.registry.upload_expiry_seconds),
+        ..Limits::default()
+    }
+}
+
+fn connections(config: &Config) -> listen::Limits {
+    listen::Limits {
+        connections: config.http.max_connections,
+        head: Duration::from_secs(config.http.header_seconds),
+        body_idle: Duration::from_secs(config.registry.idle_seconds),
+        grace: GRACE,
+    }
+}
+
+fn kept_by(config: &Config, db: Db, registry: Registry, evidence: EvidenceFiles) -> Keeper {
+    Keeper { db, registry, evidence, config: config.clone(), turn: Mutex::new(()) }
+}
+
+/// The parts that keeping the store needs, without a server. The caller has locked the data folder.
+pub(crate) async fn keeper(config: Config) -> anyhow::Result<Keeper> {
+    let db = Db::open(&config.data.join("plimsoll.db")).await?;
+    let evidence = EvidenceFiles::open(&config.data.join("evidence"))?;
+    let mut options = Options::new(Arc::new(clock::now_ms), Arc::new(clock::new_id));
+    options.limits = limits(&config);
+    let blobs = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || blobs(&config)).await??
+    };
+    let registry = Registry::new(db.clone(), blobs, options);
+    Ok(kept_by(&config, db, registry, evidence))
 }
 
 pub(crate) fn registry(app: &Arc<App>) -> Registry {
@@ -194,28 +236,11 @@ pub(crate) fn registry(app: &Arc<App>) -> Registry {
     options.pushed = app.pushed.clone();
     options.door = Some(door::door(app));
     options.remarks = told::remarks(app);
-    options.limits = Limits {
-        blob_bytes: app.config.registry.max_blob_bytes,
-        body_idle: Duration::from_secs(app.config.registry.idle_seconds),
-        ..Limits::default()
-    };
+    options.limits = limits(&app.config);
     let token_url = (!app.config.public_url.is_empty()).then(|| format!("{}/v2/token", app.public_url));
     // Offered Basic as well, Docker would send the password with every request.
     options.challenge = Challenge { token_url, service: SERVICE.into(), basic: false };
     Registry::new(app.db.clone(), app.blobs.clone(), options)
-}
-
-/// Forgets uploads nobody goes on with, at the start and from time to time.
-async fn sweep(registry: Registry, stop: CancellationToken) {
-    loop {
-        if let Err(error) = registry.sweep().await {
-            tracing::warn!(error = chain(&error), "old uploads could not be removed; trying again later");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(SWEEP) => {}
-            () = stop.cancelled() => return,
-        }
-    }
 }
 
 /// Makes unpacked layers outlive a power cut, from time to time; in the boot that made them they are trusted anyway.
@@ -234,23 +259,6 @@ async fn settle(layers: Arc<LayerCache>, stop: CancellationToken) {
             ),
             Err(error) => tracing::error!(%error, "settling unpacked layers broke down"),
         }
-    }
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // Without it small answers wait 40 ms for an acknowledgement.
-        let _ = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let forced = async {
-        stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        done = serving => if let Err(error) = done { tracing::error!(%error, "the server stopped by itself") },
-        () = forced => {}
     }
 }
 

@@ -55,6 +55,15 @@ pub async fn organization(db: &SqlitePool, id: OrganizationId) -> Result<Option<
     Ok(sqlx::query_scalar("SELECT name FROM organizations WHERE id = $1").bind(id.0).fetch_optional(db).await?)
 }
 
+/// All organizations, by number.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn organizations(db: &SqlitePool) -> Result<Vec<(OrganizationId, String)>, Error> {
+    let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM organizations ORDER BY id").fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(id, name)| (OrganizationId(id), name)).collect())
+}
+
 /// Adds an organization.
 ///
 /// # Errors

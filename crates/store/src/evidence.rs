@@ -10,6 +10,17 @@ use model::digest::Digest;
 
 use crate::error::Error;
 
+/// One kept document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The layer it is about.
+    pub digest: Digest,
+    /// Of the analyser.
+    pub version: u32,
+    /// Bytes on disk.
+    pub size: u64,
+}
+
 /// The folder of all evidence.
 #[derive(Clone, Debug)]
 pub struct EvidenceFiles {
@@ -52,6 +63,48 @@ impl EvidenceFiles {
         let file = fs::File::open(self.path(digest, version)).ok()?;
         zstd::stream::decode_all(file).ok()
     }
+
+    /// Shows everything that is kept, in no order.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn each(&self, mut show: impl FnMut(Kept)) -> Result<(), Error> {
+        for folder in entries(&self.dir)? {
+            let Some(version) = name(&folder).strip_prefix('v').and_then(|text| text.parse().ok()) else { continue };
+            for shelf in entries(&folder)? {
+                for path in entries(&shelf)? {
+                    let Some(hex) = name(&path).strip_suffix(".zst") else { continue };
+                    let Ok(digest) = format!("{}:{hex}", name(&shelf)).parse() else { continue };
+                    // What is gone meanwhile is gone.
+                    if let Ok(metadata) = fs::metadata(&path) {
+                        show(Kept { digest, version, size: metadata.len() });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets one document.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn remove(&self, kept: &Kept) -> Result<(), Error> {
+        let path = self.path(&kept.digest, kept.version);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::file("list", folder, source);
+    fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -67,6 +120,13 @@ mod tests {
         files.put(&digest, 1, &b"found ".repeat(1000)).unwrap();
         assert_eq!(files.get(&digest, 1), Some(b"found ".repeat(1000)));
         assert_eq!(files.get(&digest, 2), None);
+        let mut all = Vec::new();
+        files.each(|kept| all.push(kept)).unwrap();
+        assert_eq!(all.iter().map(|kept| (&kept.digest, kept.version)).collect::<Vec<_>>(), [(&digest, 1)]);
+        files.remove(&all[0]).unwrap();
+        files.remove(&all[0]).unwrap();
+        assert_eq!(files.get(&digest, 1), None);
+        files.put(&digest, 1, &b"found ".repeat(1000)).unwrap();
         let path = files.path(&digest, 1);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();

@@ -8,6 +8,8 @@
 //! is still unneeded: the writer is one, so whoever begins to need it either came first and it stays, or comes later, is told that it is
 //! missing, and sends it. Whoever asks for something in order not to send it ([`want_blob`], [`want_manifest`]) starts its grace time anew.
 
+use std::collections::HashSet;
+
 use model::{digest::Digest, name::RepoName};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -311,6 +313,21 @@ pub(crate) async fn renew_manifest(tx: &mut SqliteConnection, repository: i64, d
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// Those of some digests that have no row.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn unknown(db: &Db, digests: &[Digest]) -> Result<HashSet<Digest>, Error> {
+    let texts: Vec<String> = digests.iter().map(Digest::to_string).collect();
+    let known: HashSet<String> = sqlx::query_scalar("SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each($1))")
+        .bind(json!(texts).to_string())
+        .fetch_all(db.read())
+        .await?
+        .into_iter()
+        .collect();
+    Ok(digests.iter().zip(texts).filter(|(_, text)| !known.contains(text)).map(|(digest, _)| digest.clone()).collect())
 }
 
 /// Forgets pushes that were acted on and jobs that have ended before `before`, which nobody looks at any more.

@@ -113,34 +113,37 @@ impl Upload {
     /// # Errors
     /// [`Error::File`] when the file cannot be removed.
     pub fn remove(self) -> Result<(), Error> {
-        remove(&self.path)
+        remove_file(&self.path)
     }
 }
 
-/// Removes uploads that nobody has added to for `age`. Returns how many.
+/// Finds uploads that nobody has added to for `age`, and removes them if `remove`. Returns how many, and their bytes.
 ///
 /// # Errors
 /// [`Error::File`] when the folder cannot be listed or a file cannot be removed.
-pub fn sweep(blobs: &Blobs, now: SystemTime, age: Duration) -> Result<usize, Error> {
+pub fn sweep(blobs: &Blobs, now: SystemTime, age: Duration, remove: bool) -> Result<(u64, u64), Error> {
     let folder = blobs.uploads();
     let listed = |source| Error::file("list", folder, source);
-    let mut removed = 0;
+    let (mut count, mut bytes) = (0, 0);
     for entry in fs::read_dir(folder).map_err(listed)? {
         let path = entry.map_err(listed)?.path();
-        let modified = match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
-            Ok(modified) => modified,
+        let (modified, size) = match fs::metadata(&path).and_then(|metadata| Ok((metadata.modified()?, metadata.len()))) {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Error::file("look at", path, error)),
         };
         if now.duration_since(modified).is_ok_and(|idle| idle >= age) {
-            remove(&path)?;
-            removed += 1;
+            if remove {
+                remove_file(&path)?;
+            }
+            count += 1;
+            bytes += size;
         }
     }
-    Ok(removed)
+    Ok((count, bytes))
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
+fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, error)),
         _ => Ok(()),
@@ -206,7 +209,9 @@ mod tests {
             let file = File::options().write(true).open(path_of(&blobs, Uuid::from_u128(n), &repo("1/a"))).unwrap();
             file.set_modified(now - age * hour).unwrap();
         }
-        assert_eq!(sweep(&blobs, now, 2 * hour).unwrap(), 1);
+        assert_eq!(sweep(&blobs, now, 2 * hour, false).unwrap(), (1, 0));
+        assert!(Upload::find(&blobs, Uuid::from_u128(1), &repo("1/a")).unwrap().is_some());
+        assert_eq!(sweep(&blobs, now, 2 * hour, true).unwrap(), (1, 0));
         assert!(Upload::find(&blobs, Uuid::from_u128(1), &repo("1/a")).unwrap().is_none());
         assert!(Upload::find(&blobs, Uuid::from_u128(2), &repo("1/a")).unwrap().is_some());
     }

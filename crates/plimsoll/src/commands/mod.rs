@@ -4,7 +4,9 @@ mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod gc;
 mod push;
+mod quota;
 mod serve;
 
 use std::process::ExitCode;
@@ -22,8 +24,12 @@ pub enum Command {
     Doctor,
     /// Show the page of a check or rule
     Explain(explain::Args),
+    /// Remove what nothing in the registry needs, or say what would go
+    Gc(gc::Args),
     /// Push an image without a docker installation
     Push(push::Args),
+    /// Show what organizations keep and may keep, or set a quota
+    Quota(quota::Args),
     /// Run the gate: registry, API and console on one port
     Serve(serve::Args),
 }
@@ -45,7 +51,9 @@ pub fn run(command: Command) -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Doctor => Ok(doctor::run()),
         Command::Explain(args) => explain::run(&args),
+        Command::Gc(args) => gc::run(args),
         Command::Push(args) => push::run(args),
+        Command::Quota(args) => quota::run(args),
         Command::Serve(args) => serve::run(args),
     };
     done.unwrap_or_else(|error| {

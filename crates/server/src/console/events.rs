@@ -103,7 +103,11 @@ impl Watch {
         let began = Instant::now();
         loop {
             let left = RECHECK.saturating_sub(began.elapsed()).min(self.until.saturating_duration_since(Instant::now()));
-            match timeout(left, self.news.recv()).await {
+            let news = tokio::select! {
+                () = self.app.stop.cancelled() => return false,
+                news = timeout(left, self.news.recv()) => news,
+            };
+            match news {
                 Ok(Ok(build)) if build != self.build => {}
                 Ok(Ok(_) | Err(broadcast::error::RecvError::Lagged(_))) => break,
                 Ok(Err(broadcast::error::RecvError::Closed)) => return false,

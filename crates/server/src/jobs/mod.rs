@@ -1,6 +1,7 @@
 //! Background work. A worker takes a job, renews its lease while it works, and stops when it lost it; each kind has a deadline.
 
 mod certify_build;
+mod collect_garbage;
 mod take_pushes;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -9,6 +10,7 @@ use store::jobs::{self, Job};
 use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, clock, error::chain};
+pub use collect_garbage::collect_garbage;
 pub use take_pushes::take_pushes;
 
 /// Gate A for one build; the subject is the build's id.

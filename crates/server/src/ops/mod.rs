@@ -1,6 +1,7 @@
 //! The only place where anything changes: one file per deed. GraphQL, console and jobs call these and nothing else.
 
 pub mod apply_event;
+pub mod collect_garbage;
 pub mod create_api_token;
 pub mod create_engine;
 pub mod create_robot_token;
@@ -10,4 +11,5 @@ pub mod login;
 pub mod record_verdict;
 pub mod revoke_token;
 pub mod set_repository_public;
+pub mod set_quota;
 pub mod take_push;
