@@ -51,12 +51,7 @@ impl Registry {
     /// [`Error`].
     pub async fn look(&self, rules: Rules) -> Result<Collected, Error> {
         let found = garbage::find(&self.inner.db, self.times(rules), rules.untagged).await.map_err(Error::Collect)?;
-        let mut strays = Amount::default();
-        self.each_stray(async |_, size| {
-            strays.add(size);
-            Ok(())
-        })
-        .await?;
+        let strays = self.strays(false).await?;
         let uploads = self.expired_uploads(false).await?;
         Ok(Collected { manifests: found.manifests, links: found.links, blobs: found.blobs, waiting: found.waiting, strays, uploads })
     }
@@ -85,15 +80,7 @@ impl Registry {
                 self.remove_content(&digest).await?;
             }
         }
-        let mut strays = Amount::default();
-        self.each_stray(async |digest, size| {
-            if self.remove_content(&digest).await? {
-                strays.add(size);
-            }
-            Ok(())
-        })
-        .await?;
-        done.strays = strays;
+        done.strays = self.strays(true).await?;
         done.waiting = garbage::find(db, times, rules.untagged).await.map_err(Error::Collect)?.waiting;
         Ok(done)
     }
@@ -117,8 +104,8 @@ impl Registry {
         removed.transpose().map_err(Error::Collect).map(|removed| removed.unwrap_or(false))
     }
 
-    /// Shows all stored content that has no row. Its number does not matter: it is listed and looked up in batches.
-    async fn each_stray(&self, mut show: impl AsyncFnMut(Digest, u64) -> Result<(), Error>) -> Result<(), Error> {
+    /// Finds all stored content that has no row, and removes it if `remove`. Its number does not matter: it is listed and looked up in batches.
+    async fn strays(&self, remove: bool) -> Result<Amount, Error> {
         let (send, mut listed) = mpsc::channel(BATCH);
         let blobs = self.inner.blobs.clone();
         let listing = spawn_blocking(move || {
@@ -127,15 +114,18 @@ impl Registry {
                 let _ = send.blocking_send((stored.digest, stored.size));
             })
         });
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut strays, mut batch) = (Amount::default(), Vec::with_capacity(BATCH));
         while listed.recv_many(&mut batch, BATCH).await > 0 {
             let digests: Vec<Digest> = batch.iter().map(|(digest, _)| digest.clone()).collect();
             let unknown = garbage::unknown(&self.inner.db, &digests).await.map_err(Error::Collect)?;
             for (digest, size) in batch.drain(..).filter(|(digest, _)| unknown.contains(digest)) {
-                show(digest, size).await?;
+                if !remove || self.remove_content(&digest).await? {
+                    strays.add(size);
+                }
             }
         }
-        listing.await.map_err(Error::Interrupted)?.map_err(Error::Collect)
+        listing.await.map_err(Error::Interrupted)?.map_err(Error::Collect)?;
+        Ok(strays)
     }
 
     async fn expired_uploads(&self, remove: bool) -> Result<Amount, Error> {
