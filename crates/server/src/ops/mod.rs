@@ -10,6 +10,6 @@ pub mod issue_refresh_token;
 pub mod login;
 pub mod record_verdict;
 pub mod revoke_token;
-pub mod set_repository_public;
 pub mod set_quota;
+pub mod set_repository_public;
 pub mod take_push;
