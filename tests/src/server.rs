@@ -164,6 +164,17 @@ impl Server {
         Api::login(&self.address, EMAIL, PASSWORD)
     }
 
+    /// Its resident memory, bytes.
+    ///
+    /// # Panics
+    /// When it is not running.
+    #[track_caller]
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.as_ref().unwrap().id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// Everything it logged since its latest start.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder().join(format!("server-{}.log", self.starts))).unwrap_or_default()

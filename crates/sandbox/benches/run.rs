@@ -1,19 +1,22 @@
-//! How long create, start and exit of `/bin/true` take: ours, and `runc run` on the same root file system where runc is installed.
+//! How long create, start and exit of `/bin/true` take: ours, and `runc run` and `podman run` on the same root file system where they are installed;
+//! what fifty runs leave; what eight at once cost. Tables for the README: `scripts/bench sandbox`.
 //!
 //! Ours makes a network namespace, control groups and an overlay as well, and removes everything; runc is given a ready directory.
 
 use std::{
+    collections::HashSet,
     env, fs,
     os::unix::fs::symlink,
     path::Path,
     process::{Command, ExitCode, Stdio},
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use model::{
     manifest::ClusterSize,
-    run::{Exit, Limits, RunSpec},
+    run::{Exit, Limits, RunRecord, RunSpec},
 };
 use sandbox::{
     Rootfs, Sandbox,
@@ -21,6 +24,7 @@ use sandbox::{
 };
 
 const RUNS: usize = 50;
+const CROWD: usize = 8;
 
 #[allow(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
 fn main() -> ExitCode {
@@ -31,38 +35,150 @@ fn main() -> ExitCode {
     let root = dir.path().join("root");
     fs::create_dir_all(root.join("bin")).expect("a root file system");
     fs::copy("/bin/busybox", root.join("bin/busybox")).expect("apt-get install busybox-static");
-    symlink("busybox", root.join("bin/true")).expect("a link");
-
-    let ours = sandboxed(dir.path(), &root);
-    println!("sandbox   {}", summary(ours));
-    match with_runc(dir.path(), &root) {
-        Some(theirs) => println!("runc run  {}", summary(theirs)),
-        None => println!("runc run  not installed (apt-get install runc)"),
+    for name in ["true", "sh"] {
+        symlink("busybox", root.join("bin").join(name)).expect("a link");
     }
+    let local = Local::new(dir.path().join("scratch"), Helper::default());
+    let rootfs = Rootfs { lower: vec![root.clone()] };
+
+    let ours = sandboxed(&local, &rootfs);
+    let middle = ours[ours.len() / 2];
+    println!("| create, start and exit of `true` | median | least | most | ours is |\n|---|---|---|---|---|");
+    println!("| plimsoll, with network namespace, control groups and overlay | {} | |", summary(&ours));
+    for (name, package, times) in [("runc run", "runc", with_runc(dir.path(), &root)), ("podman run", "podman", with_podman(&root))] {
+        match times {
+            Some(theirs) => {
+                println!("| {name} | {} | {:.2}x |", summary(&theirs), middle.as_secs_f64() / theirs[theirs.len() / 2].as_secs_f64());
+            }
+            None => println!("| {name} | not installed (apt-get install {package}) | | | |"),
+        }
+    }
+    leaks(&local, &rootfs);
+    crowd(&local, &rootfs);
     ExitCode::SUCCESS
 }
 
-fn sandboxed(dir: &Path, root: &Path) -> Vec<Duration> {
-    let local = Local::new(dir.join("scratch"), Helper::default());
-    let spec = RunSpec {
-        args: vec!["/bin/true".to_owned()],
+fn spec(args: &[&str]) -> RunSpec {
+    RunSpec {
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: Vec::new(),
         working_dir: "/".to_owned(),
         user: String::new(),
         limits: Limits::certification(ClusterSize::Small, None),
         files: Vec::new(),
-    };
-    let rootfs = Rootfs { lower: vec![root.to_owned()] };
-    let once = |_: usize| {
-        let began = Instant::now();
-        let session = local.open("bench").expect("a session");
-        let record = session.start(&rootfs, &spec, Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run");
-        drop(session);
+    }
+}
+
+fn run(local: &Local, rootfs: &Rootfs, id: &str, args: &[&str]) -> RunRecord {
+    let session = local.open(id).expect("a session");
+    session.start(rootfs, &spec(args), Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run")
+}
+
+fn sandboxed(local: &Local, rootfs: &Rootfs) -> Vec<Duration> {
+    timed(RUNS, |_| {
+        let record = run(local, rootfs, "bench", &["/bin/true"]);
         assert_eq!(record.exit, Exit::Exited { code: 0 });
+    })
+}
+
+/// Durations in order; the first run is not among them.
+fn timed(runs: usize, once: impl Fn(usize)) -> Vec<Duration> {
+    once(0);
+    let time = |n: usize| {
+        let began = Instant::now();
+        once(n);
         began.elapsed()
     };
-    once(0);
-    (0..RUNS).map(once).collect()
+    let mut times: Vec<Duration> = (1..=runs).map(time).collect();
+    times.sort();
+    times
+}
+
+/// What is counted before and after many runs.
+fn possessions() -> [(&'static str, usize); 6] {
+    let entries = |dir: &str| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let processes: Vec<_> = entries("/proc").into_iter().filter(|path| path.join("ns").is_dir()).collect();
+    let ours = |path: &&std::path::PathBuf| {
+        fs::read_to_string(path.join("status")).is_ok_and(|status| status.contains(&format!("PPid:\t{}\n", std::process::id())))
+    };
+    let groups = entries("/sys/fs/cgroup").into_iter().chain(["/sys/fs/cgroup".into()]).map(|root| root.join("plimsoll"));
+    let mine = format!("-{}-", std::process::id());
+    let groups = groups.flat_map(|dir| entries(&dir.to_string_lossy())).filter(|path| path.to_string_lossy().contains(&mine)).count();
+    let namespaces: HashSet<_> = processes
+        .iter()
+        .filter(ours)
+        .chain([&"/proc/self".into()])
+        .flat_map(|path| entries(&path.join("ns").to_string_lossy()))
+        .filter_map(|link| fs::read_link(link).ok())
+        .collect();
+    [
+        ("mounts", fs::read_to_string("/proc/self/mountinfo").unwrap_or_default().lines().count()),
+        ("namespaces", namespaces.len()),
+        ("control groups", groups),
+        ("processes", processes.iter().filter(ours).count()),
+        ("open files", entries("/proc/self/fd").len()),
+        ("threads", entries("/proc/self/task").len()),
+    ]
+}
+
+#[allow(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+fn leaks(local: &Local, rootfs: &Rootfs) {
+    let before = possessions();
+    for _ in 0..RUNS {
+        run(local, rootfs, "bench", &["/bin/sh", "-c", "sleep 1000 & echo x >/x"]);
+    }
+    // The last run's thread may still be on its way out.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while possessions() != before && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    println!("\n| {RUNS} runs in a row | before | after |\n|---|---|---|");
+    for ((name, before), (_, after)) in before.into_iter().zip(possessions()) {
+        println!("| {name} | {before} | {after} |");
+    }
+}
+
+/// Resident memory of this process, KiB.
+fn memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+}
+
+#[allow(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+fn crowd(local: &Local, rootfs: &Rootfs) {
+    let before = memory();
+    let began = Instant::now();
+    let script = "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done; echo $i";
+    let (records, peak) = thread::scope(|scope| {
+        let engines: Vec<_> =
+            (0..CROWD).map(|n| scope.spawn(move || run(local, rootfs, &format!("bench-{n}"), &["/bin/sh", "-c", script]))).collect();
+        let mut peak = before;
+        while engines.iter().any(|engine| !engine.is_finished()) {
+            peak = peak.max(memory());
+            thread::sleep(Duration::from_millis(2));
+        }
+        (engines.into_iter().map(|engine| engine.join().expect("a run")).collect::<Vec<_>>(), peak)
+    });
+    let right =
+        records.iter().filter(|record| record.exit == Exit::Exited { code: 0 } && record.log.iter().any(|line| line.text == "50000"));
+    println!("\n| {CROWD} engines at once | |\n|---|---|");
+    println!("| right | {} of {CROWD} in {:.2} s |", right.count(), began.elapsed().as_secs_f64());
+    println!("| memory of the server per run | {} KiB |", peak.saturating_sub(before) / CROWD as u64);
+}
+
+fn with_podman(root: &Path) -> Option<Vec<Duration>> {
+    let podman = |args: &[&str]| {
+        let status = Command::new("podman").args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !podman(&["--version"]) {
+        return None;
+    }
+    let root = root.to_str().expect("a plain path");
+    let flags = ["run", "--rm", "--runtime", "runc", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--network", "none"];
+    let args: Vec<&str> = flags.into_iter().chain(["--rootfs", root, "/bin/true"]).collect();
+    Some(timed(RUNS / 5, |_| assert!(podman(&args), "podman {}", args.join(" "))))
 }
 
 fn with_runc(dir: &Path, root: &Path) -> Option<Vec<Duration>> {
@@ -83,18 +199,10 @@ fn with_runc(dir: &Path, root: &Path) -> Option<Vec<Duration>> {
     spec["process"]["rlimits"] = serde_json::Value::Array(Vec::new());
     spec["root"]["path"] = root.to_str().into();
     fs::write(&config, spec.to_string()).expect("runc's config");
-    let once = |i: usize| {
-        let began = Instant::now();
-        assert!(runc(&["run", &format!("bench-{}-{i}", std::process::id())]), "runc run");
-        began.elapsed()
-    };
-    once(0);
-    Some((1..=RUNS).map(once).collect())
+    Some(timed(RUNS, |i| assert!(runc(&["run", &format!("bench-{}-{i}", std::process::id())]), "runc run")))
 }
 
-fn summary(mut times: Vec<Duration>) -> String {
-    times.sort();
+fn summary(times: &[Duration]) -> String {
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
-    let (least, middle, most) = (millis(times[0]), millis(times[times.len() / 2]), millis(times[times.len() - 1]));
-    format!("median {middle:.1} ms, min {least:.1} ms, max {most:.1} ms over {} runs", times.len())
+    format!("{:.1} ms | {:.1} ms | {:.1} ms", millis(times[times.len() / 2]), millis(times[0]), millis(times[times.len() - 1]))
 }
