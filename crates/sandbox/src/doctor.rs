@@ -207,6 +207,9 @@ fn map_users(seen: &Result) -> Probe {
     let verdict = match seen {
         Ok(run) => match run.number("root_on_host") {
             Some(0) | None => Err("root in an image is root on this host, without capabilities".to_owned()),
+            Some(number) if Some(number) == crate::ordinary::owner() => {
+                Err(format!("root in an image is user {number}, who runs plimsoll, without capabilities"))
+            }
             Some(number) => Ok(format!("root in an image is user {number} here")),
         },
         Err(why) => Err(format!("users cannot be mapped: {why}")),

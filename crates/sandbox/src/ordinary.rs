@@ -97,6 +97,12 @@ pub(crate) fn describe() -> Result<String, Obstacle> {
     }
 }
 
+/// The user that owns this process's namespace, where that is not root.
+pub(crate) fn owner() -> Option<u64> {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_ascii_whitespace().nth(1)?.parse().ok().filter(|owner| *owner != 0)
+}
+
 /// How many ids a map has, from the first one on.
 fn ids(map: &str) -> u64 {
     map.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok()).sum()

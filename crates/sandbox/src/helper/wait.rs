@@ -1,6 +1,7 @@
 //! Waits for the container's end, passing on what the server asks for.
 
 use std::{
+    fs::File,
     io::{ErrorKind, Read},
     os::{
         fd::{AsFd, OwnedFd},
@@ -34,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut started: Started) -> Result<(), Trouble> {
     let pid = started.pid;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(during("watch the container"))?;
+    // Opened now: once the process has ended, the file belongs to the host's root.
+    let moved = File::open(format!("/proc/{}/io", pid.as_raw_pid()));
     if let Some((_, message)) = &started.fault {
         send(control, &Report::Fault { message: message.clone() });
     }
@@ -60,7 +63,7 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut
         }
     }
     // The kernel has added to the first process what it counted of all the others, and forgets it when the process is reaped.
-    let transferred = transferred(pid);
+    let transferred = moved.ok().and_then(transferred);
     let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).map_err(during("wait for the container"))?;
     end.written = end.written.or(private.written());
     end.code = started.fault.map(|(code, _)| code).or_else(|| status.as_ref().and_then(|status| status.exit_status()));
@@ -153,8 +156,10 @@ fn on_sigterm(pid: Pid) -> Disposition {
 }
 
 /// What the processes read and wrote by system calls.
-fn transferred(pid: Pid) -> Option<Transferred> {
-    parse_io(&std::fs::read_to_string(format!("/proc/{}/io", pid.as_raw_pid())).ok()?)
+fn transferred(mut counters: File) -> Option<Transferred> {
+    let mut text = String::new();
+    counters.read_to_string(&mut text).ok()?;
+    parse_io(&text)
 }
 
 fn parse_io(text: &str) -> Option<Transferred> {
