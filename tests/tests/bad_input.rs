@@ -87,8 +87,8 @@ fn unknown_organization_and_names_outside_the_grammar() {
     let image = Keyword::new(&api.create_engine("Keywords", "keyword")).pack().build().unwrap();
     for (name, words) in [
         ("999/words:v1", ["organization 999 is not yours", "push to 1/words"]),
-        ("words:v1", ["must start with the number of your organization", "like 1/my-engine"]),
-        ("acme/words:v1", ["must start with the number of your organization", "like 1/my-engine"]),
+        ("words:v1", ["must start with the number of your organization", "push to 1/words"]),
+        ("acme/words:v1", ["must start with the number of your organization", "push to 1/acme/words"]),
     ] {
         pushed_by_skopeo(&server, &image, name, PASSWORD).failed().says(&words);
     }

@@ -31,7 +31,6 @@ impl World {
         digest
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a manifest in one line")]
     async fn manifest(
         &self,
         repository: &str,
