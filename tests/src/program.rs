@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Programs the tests use, with the Debian package each is in.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("bash", "bash"),
     ("buildah", "buildah"),
     ("chromedriver", "chromium-driver"),
@@ -14,6 +14,7 @@ const PACKAGES: [(&str, &str); 15] = [
     ("curl", "curl"),
     ("docker", "docker.io"),
     ("dockerd", "docker.io"),
+    ("gcc", "gcc"),
     ("mmdebstrap", "mmdebstrap"),
     ("podman", "podman"),
     ("python3", "python3"),
