@@ -107,7 +107,9 @@ pub struct Door {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DoorRule {
-    /// It can never become a build: a chart, a module, an artifact of any kind that speaks about no image.
+    /// It is a package of another kind that is pushed here by mistake: a chart, a plug-in, a module. It can never become a build.
+    Package,
+    /// It is no image and speaks about none, whatever it is.
     NotAnImage,
     /// It says no engine of the organization.
     Unclaimed,
@@ -117,7 +119,7 @@ pub enum DoorRule {
 
 impl Default for Door {
     fn default() -> Self {
-        Self { refuse: vec![DoorRule::NotAnImage] }
+        Self { refuse: vec![DoorRule::Package] }
     }
 }
 

@@ -52,6 +52,23 @@ fn is_about_a_digest(tag: &str) -> bool {
     matches!((algorithm, hex.len()), ("sha256", 64) | ("sha512", 128)) && hex.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// Types of packages that have registries of their own. The standard lets a registry keep any artifact, so by default only these are refused:
+/// whoever pushes one here has mistaken the address.
+const PACKAGES: [&str; 8] = [
+    "application/vnd.cncf.flux.",
+    "application/vnd.cncf.helm.",
+    "application/vnd.docker.compose.",
+    "application/vnd.docker.plugin.",
+    "application/vnd.module.wasm.",
+    "application/vnd.sylabs.sif.",
+    "application/vnd.unknown.",
+    "application/vnd.wasm.",
+];
+
+fn is_package(says: &str) -> bool {
+    PACKAGES.iter().any(|start| says.starts_with(start))
+}
+
 /// What a manifest is, by its tag, its type and its text.
 pub fn kind(tag: &str, media_type: &str, bytes: &[u8]) -> Kind {
     if is_about_a_digest(tag) {
@@ -93,6 +110,7 @@ async fn decide(app: &Arc<App>, arrival: &Arrival) -> Result<(), TurnedAway> {
     match kind(tag.as_str(), &arrival.media_type, &arrival.bytes) {
         Kind::Attachment => Ok(()),
         Kind::Other(says) if rules.contains(&DoorRule::NotAnImage) => Err(not_an_image(&says)),
+        Kind::Other(says) if rules.contains(&DoorRule::Package) && is_package(&says) => Err(not_an_image(&says)),
         Kind::Other(_) => Ok(()),
         Kind::Image if rules.contains(&DoorRule::Unclaimed) || rules.contains(&DoorRule::Invalid) => inside(app, arrival, rules).await,
         Kind::Image => Ok(()),
@@ -204,6 +222,10 @@ mod tests {
         artifact["artifactType"] = json!("application/x-model");
         assert_eq!(of("v1", IMAGE, &artifact), Kind::Other("application/x-model".into()));
         assert_eq!(kind("v1", "application/x-thing", b"\x00"), Kind::Other("application/x-thing".into()));
+        assert!(is_package(chart) && is_package("application/vnd.unknown.artifact.v1"));
+        for kept in ["application/x-model", "application/vnd.oci.empty.v1+json", "application/spdx+json", ""] {
+            assert!(!is_package(kept), "{kept}");
+        }
         let away = not_an_image(chart);
         assert!(away.sentence.contains(chart) && away.sentence.contains("push an image"), "{away:?}");
     }

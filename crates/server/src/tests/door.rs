@@ -45,6 +45,15 @@ async fn by_default_only_what_can_never_become_a_build_is_refused() {
     assert_eq!(answer.refuses(403, "DENIED", &words).json()["errors"][0]["detail"]["reason"], "not-an-image");
     world.get("/docs/pushing", "").await.is(200);
 
+    // The standard lets a registry keep any artifact; what it is to the gate is said afterwards.
+    let artifact_type = json!({ "artifactType": "application/x-model" });
+    let model = artifact(&world, artifact_type).await;
+    world.put("1/a", "model", OCI_MANIFEST, &model).await.is(201);
+    assert_eq!(unclaimed(&world).await, 1);
+    let strict = World::with(|config| config.registry.door.refuse = vec![DoorRule::NotAnImage]).await;
+    artifact(&strict, json!({})).await;
+    strict.put("1/a", "model", OCI_MANIFEST, &model).await.refuses(403, "DENIED", &["not-an-image: ", "application/x-model"]);
+
     let digest = model::digest::Digest::of(&chart);
     world.put("1/a", &digest.to_string(), OCI_MANIFEST, &chart).await.is(201);
     let subject = json!({ "mediaType": OCI_MANIFEST, "digest": model::digest::Digest::of(b"not there yet"), "size": 3 });
@@ -54,7 +63,7 @@ async fn by_default_only_what_can_never_become_a_build_is_refused() {
     // An image without a manifest of the engine is taken, and told of; by then all pushes before it were handled.
     let told = world.push(&image(None).attested(), "1/a", "v1").await.is(201);
     assert!(told.header("warning").starts_with("299 - \"This push became no build (manifest.missing)"), "{told:?}");
-    assert_eq!(unclaimed(&world).await, 1);
+    assert_eq!(unclaimed(&world).await, 2);
 }
 
 #[tokio::test]
