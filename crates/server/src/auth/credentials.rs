@@ -304,6 +304,23 @@ mod tests {
         assert!(credentials.check(&db, "dev@example.org", "correct horse", "elsewhere").await.is_ok());
     }
 
+    #[tokio::test]
+    async fn what_is_remembered_asks_the_database_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = db(dir.path()).await;
+        let credentials = Credentials::new([1; 32]);
+        let repository = "1/a".parse().unwrap();
+        let caller = credentials.check(&db, "dev@example.org", "correct horse", "here").await.unwrap();
+        assert_eq!(credentials.owner(&db, caller.user, None).await.unwrap(), Some(caller.clone()));
+        assert!(!credentials.is_public(&db, &repository).await.unwrap());
+        db.close().await;
+        assert_eq!(credentials.check(&db, "dev@example.org", "correct horse", "here").await, Ok(caller.clone()));
+        assert_eq!(credentials.owner(&db, caller.user, None).await, Ok(Some(caller.clone())));
+        assert_eq!(credentials.is_public(&db, &repository).await, Ok(false));
+        let unknown = credentials.owner(&db, UserId(uuid::Uuid::from_u128(2)), None).await;
+        assert!(matches!(unknown, Err(Problem::Internal { .. })), "everything else does: {unknown:?}");
+    }
+
     #[test]
     fn short_and_long_passwords_are_refused() {
         assert!(hash("short").is_err());
