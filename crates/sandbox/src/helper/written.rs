@@ -84,7 +84,7 @@ impl<'a> Look<'a> {
     }
 
     fn file(&mut self, path: String, stat: &Stat) {
-        let state = (stat.st_ino, stat.st_ctime as i64, stat.st_ctime_nsec as i64);
+        let state = (stat.st_ino, stat.st_ctime, stat.st_ctime_nsec as i64);
         if self.before.0.contains(&state) {
             return;
         }
