@@ -113,7 +113,7 @@ fn result(check: &Check, judgement: Judgement, policy: &Policy) -> CheckResult {
 }
 
 fn made(check: &Check, status: CheckStatus, reason: Option<String>, findings: Vec<Finding>) -> CheckResult {
-    CheckResult { id: check.id.to_owned(), title: check.title.to_owned(), status, reason, findings }
+    CheckResult { id: check.id.to_owned(), title: check.title.to_owned(), status, reason, findings, attempts: None }
 }
 
 /// The last hand: no title is longer than what fits on a line.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{
     finding::{Finding, Severity, canonical_hash},
     id::{BuildId, EngineId},
-    report::{CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
+    report::{Attempt, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
     run::{EngineRun, Exit, LogLine, Ready, Stream},
 };
 use serde_json::Value;
@@ -40,6 +40,7 @@ pub struct ReportMeta {
 /// Makes the report. `results` are those of [`crate::judge`] over the same evidence and policy.
 pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>, policy: &Policy) -> Report {
     let run = evidence.engine_run();
+    let results = with_attempts(results, run);
     let findings: Vec<Finding> = results.iter().flat_map(|check| check.findings.iter().cloned()).collect();
     let of = |blocking: bool| findings.iter().filter(move |finding| (finding.severity == Severity::Error) == blocking);
     let mut errors: Vec<String> = of(true).flat_map(sentences).collect();
@@ -76,6 +77,15 @@ pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>,
         findings_hash: canonical_hash(&findings),
         checks: results,
     }
+}
+
+/// What the engine tried to reach stands at the check that judges it.
+fn with_attempts(mut results: Vec<CheckResult>, run: Option<&EngineRun>) -> Vec<CheckResult> {
+    let record = run.and_then(|run| run.record.network.as_ref());
+    for check in results.iter_mut().filter(|check| check.id == "network") {
+        check.attempts = record.map(|record| record.events.iter().map(Attempt::from).collect());
+    }
+    results
 }
 
 /// The outcome: failed checks make it invalid; a check that could not run, or an engine that was not run, makes it not testable.

@@ -178,6 +178,7 @@ fn spec(job: &Job<'_>, plan: &Plan, desk: &Desk, batch_task: Option<&Arc<Task>>)
             ..job.limits
         },
         files,
+        network: job.network.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ use model::{
     engine::DeploymentModel,
     id::{EngineId, OrganizationId},
     manifest::Manifest,
+    network::NetworkPolicy,
     run::Limits,
 };
 use sandbox::{LogSink, Rootfs, Sandbox};
@@ -51,6 +52,8 @@ pub struct Job<'a> {
     pub manifest: &'a Manifest,
     /// What its registration says.
     pub registration: Registration,
+    /// What it may reach.
+    pub network: NetworkPolicy,
     /// Hard limits; `wall_ms` is the deadline of the whole run.
     pub limits: Limits,
     /// Inputs, in order. A batch engine gets the first one.

@@ -8,5 +8,6 @@ pub mod finding;
 pub mod id;
 pub mod manifest;
 pub mod name;
+pub mod network;
 pub mod report;
 pub mod run;

@@ -9,6 +9,7 @@ use crate::{
     digest::Digest,
     finding::{Finding, Severity},
     id::{BuildId, EngineId},
+    network::NetworkEvent,
     run::{Exit, FilesWritten},
 };
 
@@ -56,6 +57,64 @@ pub struct CheckResult {
     pub reason: Option<String>,
     /// Its findings, worst first.
     pub findings: Vec<Finding>,
+    /// What the engine tried to reach: at the check `network`, if it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Vec<Attempt>>,
+}
+
+/// One attempt, or several that differ in time and size only (build report §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// The first one, milliseconds after the start of the engine.
+    pub time: u64,
+    /// How often.
+    pub count: u64,
+    /// Protocol.
+    pub protocol: String,
+    /// Name meant, if known.
+    pub host: Option<String>,
+    /// Destination address; one of 198.18.0.0/15 and fd00:5e7::/64 stands for the name.
+    pub address: String,
+    /// Destination port, where there is one.
+    pub port: Option<u16>,
+    /// Bytes both ways.
+    pub bytes: u64,
+    /// Bytes from the engine.
+    pub sent: u64,
+    /// Whether it was let through.
+    pub allowed: bool,
+    /// What decided.
+    pub rule: String,
+    /// What a DNS query asked for, where the name does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// The name a TLS client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Program and process number inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
+}
+
+impl From<&NetworkEvent> for Attempt {
+    fn from(event: &NetworkEvent) -> Self {
+        Self {
+            time: event.at_ms,
+            count: event.count,
+            protocol: event.protocol.clone(),
+            host: event.host.clone(),
+            address: event.address.clone(),
+            port: event.port,
+            bytes: event.sent.saturating_add(event.received),
+            sent: event.sent,
+            allowed: event.allowed,
+            rule: event.rule.words(),
+            question: event.question.clone(),
+            server_name: event.server_name.clone(),
+            process: event.process.as_ref().map(|process| format!("{} (pid {})", process.name, process.pid)),
+        }
+    }
 }
 
 /// The outcome of a gate.

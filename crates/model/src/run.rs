@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::ClusterSize;
+use crate::{
+    manifest::ClusterSize,
+    network::{NetworkPolicy, NetworkRecord},
+};
 
 /// Hard limits of one run. A host that cannot enforce one of them refuses the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,8 @@ pub struct RunSpec {
     pub limits: Limits,
     /// Files visible read-only inside the container.
     pub files: Vec<InjectedFile>,
+    /// What it may reach.
+    pub network: NetworkPolicy,
 }
 
 /// Where a log line comes from.
@@ -138,27 +143,6 @@ pub struct LimitHit {
     pub allowed: u64,
     /// The highest value seen, in the unit of the limit.
     pub peak: u64,
-}
-
-/// One attempt to reach something over the network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkEvent {
-    /// Milliseconds since the run began.
-    pub at_ms: u64,
-    /// `tcp`, `udp`, `icmp`, `dns`...
-    pub protocol: String,
-    /// Name asked for before, if known.
-    pub host: Option<String>,
-    /// Destination address.
-    pub address: String,
-    /// Destination port, where the protocol has one.
-    pub port: Option<u16>,
-    /// Bytes that passed.
-    pub bytes: u64,
-    /// Whether it was let through.
-    pub allowed: bool,
-    /// Which rule decided.
-    pub rule: String,
 }
 
 /// Bytes that the processes of a run read and wrote by system calls, whatever the file was: files, pipes, sockets. Memory-mapped files are not
@@ -250,7 +234,7 @@ pub struct RunRecord {
     #[serde(default)]
     pub deaf_to_sigterm: bool,
     /// Network attempts; `None` where the host's sandbox does not record them.
-    pub network: Option<Vec<NetworkEvent>>,
+    pub network: Option<NetworkRecord>,
 }
 
 /// How an engine is talked to (engine contract §0).

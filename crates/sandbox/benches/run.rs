@@ -16,6 +16,7 @@ use std::{
 
 use model::{
     manifest::ClusterSize,
+    network::NetworkPolicy,
     run::{Exit, Limits, RunRecord, RunSpec},
 };
 use sandbox::{
@@ -66,6 +67,7 @@ fn spec(args: &[&str]) -> RunSpec {
         user: String::new(),
         limits: Limits::certification(ClusterSize::Small, None),
         files: Vec::new(),
+        network: NetworkPolicy::Isolated,
     }
 }
 

@@ -7,6 +7,7 @@ use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
 
 use model::{
     manifest::ClusterSize,
+    network::NetworkPolicy,
     run::{Limits, RunSpec},
 };
 use sandbox::{
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         user: String::new(),
         limits: Limits::certification(ClusterSize::Small, None),
         files: Vec::new(),
+        network: NetworkPolicy::Isolated,
     };
     let local = Local::new(env::temp_dir().join("sandbox-example"), Helper::default());
     let sink = Arc::new(|line: model::run::LogLine| println!("{:>6} {:?} {}", line.at_ms, line.stream, line.text));

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread};
 
 use model::{
     manifest::ClusterSize,
+    network::NetworkPolicy,
     run::{Exit, Limits, RunRecord, RunSpec, Stream},
 };
 
@@ -13,6 +14,7 @@ use crate::{
     Error, Rootfs, Running,
     cgroup::Layout,
     local::{Ground, Helper, LocalSession},
+    network::Outside,
     probe::{NAMESPACES, Name},
     protocol::Program,
 };
@@ -47,7 +49,7 @@ const FILES: u64 = 400;
 /// is removed again.
 pub fn examine(dir: PathBuf, helper: Helper) -> Vec<Probe> {
     let was_there = dir.exists();
-    let probes = examine_ground(&Ground::new(dir.clone(), helper));
+    let probes = examine_ground(&Ground::new(dir.clone(), helper, Outside::internet()));
     if !was_there {
         // Nothing of it can be in use by others, and only an empty directory is removed.
         let _ = std::fs::remove_dir(&dir);
@@ -126,6 +128,7 @@ fn run(ground: &Arc<Ground>, name: &str, probe: Name) -> Result {
         user: String::new(),
         limits,
         files: Vec::new(),
+        network: NetworkPolicy::Isolated,
     };
     let record = || -> std::result::Result<RunRecord, Error> {
         let session = LocalSession::open(ground, &format!("doctor-{name}"))?;
@@ -178,14 +181,10 @@ fn control_groups() -> Probe {
     line("host.cgroups", "control groups can limit", verdict, mend)
 }
 
-/// Not needed until attempts to reach the network are recorded.
 fn tun() -> Probe {
     let opened = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
     let verdict = opened.map(|_| "present".to_owned()).map_err(|error| format!("/dev/net/tun: {error}"));
-    let mut line =
-        line("host.tun", "network attempts could be recorded", verdict, "load the kernel module tun (modprobe tun); not needed yet");
-    line.required = false;
-    line
+    line("host.tun", "network attempts can be recorded", verdict, "load the kernel module tun (modprobe tun), and let this user open /dev/net/tun")
 }
 
 fn container(seen: &Result) -> Probe {
@@ -348,7 +347,8 @@ const INSPECTED: &[Inspected] = &[
         id: "container.network",
         title: "an engine cannot reach any network",
         mend: "use a kernel with CONFIG_NET_NS",
-        expected: &[("interfaces", "lo"), ("connect_v4", "101"), ("connect_v6", "101")],
+        // Refused, unless this host knows no IPv6.
+        expected: &[("interfaces", "eth0,lo"), ("connect_v4", "111"), ("connect_v6", "111|97|99|101")],
     },
     Inspected {
         id: "limit.files",

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use model::run::{Exit, FilesWritten, LimitHit, LogLine, RunRecord, RunSpec, Stream};
+use model::{
+    network::{NetworkEvent, NetworkRecord},
+    run::{Exit, FilesWritten, LimitHit, LogLine, RunRecord, RunSpec, Stream},
+};
 
 use crate::{Error, LogSink, Rootfs, Running, Sandbox, Session, millis};
 
@@ -68,7 +71,7 @@ impl Session for FakeSession {
                 began: Instant::now(),
                 sink: log,
                 stopped: AtomicBool::new(false),
-                state: Mutex::new(State { log: Vec::new(), end: None }),
+                state: Mutex::new(State::default()),
                 ended: Condvar::new(),
             }),
         };
@@ -104,6 +107,11 @@ impl Stage {
         }
     }
 
+    /// Makes the record say that the engine tried this.
+    pub fn tried(&self, event: NetworkEvent) {
+        self.shared.lock().network.push(event);
+    }
+
     /// The value of an environment variable; the last one counts.
     pub fn env(&self, name: &str) -> Option<&str> {
         self.spec.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -123,8 +131,10 @@ impl Stage {
     }
 }
 
+#[derive(Default)]
 struct State {
     log: Vec<LogLine>,
+    network: Vec<NetworkEvent>,
     end: Option<(Exit, u64)>,
 }
 
@@ -192,7 +202,7 @@ impl Running for FakeRunning {
             limits_hit,
             denied: Some(Vec::new()),
             deaf_to_sigterm: false,
-            network: None,
+            network: Some(NetworkRecord { events: state.network.clone(), dropped: 0 }),
         })
     }
 }
@@ -207,7 +217,7 @@ impl Drop for FakeRunning {
 mod tests {
     use std::io::{Read, Write};
 
-    use model::run::Limits;
+    use model::{network::NetworkPolicy, run::Limits};
 
     use super::*;
 
@@ -221,6 +231,7 @@ mod tests {
             user: String::new(),
             limits,
             files: Vec::new(),
+            network: NetworkPolicy::Isolated,
         }
     }
 

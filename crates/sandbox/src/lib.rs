@@ -20,6 +20,7 @@ mod protocol;
 mod seccomp;
 mod spec;
 mod supervise;
+pub mod wire;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -32,6 +33,7 @@ use model::run::{LogLine, RunRecord, RunSpec};
 
 pub use error::{Error, ProbeFailure};
 pub use helper::helper_main;
+pub use network::Outside;
 
 /// Receives every log line the moment it is complete, from the threads that read the pipes: it must be quick, must not block and must not panic.
 /// Only lines within the caps of [`model::run::Limits`] arrive; the record says whether some were dropped.

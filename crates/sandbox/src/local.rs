@@ -20,7 +20,7 @@ use crate::{
     cgroup::{self, Group, Layout},
     doctor,
     log::LogBook,
-    network::Network,
+    network::{Network, Outside},
     owner::{Owner, group_name},
     protocol::{Description, FileHead, Program},
     spec,
@@ -60,6 +60,7 @@ pub struct Local {
 pub(crate) struct Ground {
     dir: PathBuf,
     helper: Helper,
+    outside: Outside,
     names: Mutex<HashSet<String>>,
     /// Users can be mapped here, as the examination has found.
     users: AtomicBool,
@@ -68,7 +69,12 @@ pub(crate) struct Ground {
 impl Local {
     /// `dir` is an otherwise unused directory; it is made when it is needed and stays empty.
     pub fn new(dir: PathBuf, helper: Helper) -> Self {
-        Self { ground: Ground::new(dir, helper), examined: Mutex::new(false) }
+        Self::with_outside(dir, helper, Outside::internet())
+    }
+
+    /// As [`Local::new`], with another way to the hosts that engines may reach: for tests.
+    pub fn with_outside(dir: PathBuf, helper: Helper, outside: Outside) -> Self {
+        Self { ground: Ground::new(dir, helper, outside), examined: Mutex::new(false) }
     }
 
     /// Removes what dead servers left behind; call it once at the start. Runs of living servers are not touched.
@@ -105,10 +111,10 @@ impl Sandbox for Local {
 }
 
 impl Ground {
-    pub(crate) fn new(dir: PathBuf, helper: Helper) -> Arc<Self> {
+    pub(crate) fn new(dir: PathBuf, helper: Helper, outside: Outside) -> Arc<Self> {
         // The helper has another working directory.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        Arc::new(Self { dir, helper, names: Mutex::default(), users: AtomicBool::new(true) })
+        Arc::new(Self { dir, helper, outside, names: Mutex::default(), users: AtomicBool::new(true) })
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -136,7 +142,7 @@ pub(crate) struct LocalSession {
 impl LocalSession {
     /// Opens without an examination.
     pub(crate) fn open(ground: &Arc<Ground>, id: &str) -> Result<Self, Error> {
-        let network = Network::new()?;
+        let network = Network::new(ground.outside.clone())?;
         if !ground.names().insert(id.to_owned()) {
             return Err(Error::Busy(id.to_owned()));
         }
@@ -159,6 +165,8 @@ impl LocalSession {
         let made = make.recursive(true).mode(0o700).create(scratch);
         made.map_err(|source| Error::File { action: "make the directory", path: scratch.clone(), source })?;
         let group = Group::create(&layout, &group_name(&self.id, &Owner::current()?), &spec.limits)?;
+        let members = group.members();
+        let recorder = self.network.begin(&spec.network, members)?;
         let description = Description {
             server: std::process::id(),
             scratch: scratch.clone(),
@@ -182,6 +190,7 @@ impl LocalSession {
             limits: spec.limits,
             group,
             book: LogBook::new(&spec.limits, log),
+            network: recorder,
         })?;
         *current = Some(run.clone());
         Ok(Handle(run))

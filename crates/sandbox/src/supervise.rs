@@ -23,6 +23,7 @@ use crate::{
     cgroup::{Group, Usage},
     local::Helper,
     log::{Kept, LogBook},
+    network::Recorder,
     protocol::{Description, End, KILL, MAX_LINE, Report, STOP},
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Order {
     pub(crate) limits: Limits,
     pub(crate) group: Group,
     pub(crate) book: LogBook,
+    pub(crate) network: Arc<Recorder>,
 }
 
 /// A run in progress or over.
@@ -163,6 +165,7 @@ struct Supervisor<'a> {
     reports: Reports,
     group: &'a Group,
     book: Arc<LogBook>,
+    network: Arc<Recorder>,
     limits: Limits,
     started: &'a mpsc::Sender<()>,
     began: Option<Instant>,
@@ -182,7 +185,7 @@ impl<'a> Supervisor<'a> {
         theirs: UnixStream,
         started: &'a mpsc::Sender<()>,
     ) -> Result<RunRecord, Broken> {
-        let Order { helper, description, files, limits, group, book } = order;
+        let Order { helper, description, files, limits, group, book, network } = order;
         let book = Arc::new(book);
         let gone = |error: io::Error| Broken::Gone(error.to_string());
         spawn(&helper, theirs, &book).map_err(gone).and_then(|(child, readers)| {
@@ -194,6 +197,7 @@ impl<'a> Supervisor<'a> {
                 reports,
                 group: &group,
                 book: book.clone(),
+                network,
                 limits,
                 started,
                 began: None,
@@ -228,6 +232,7 @@ impl<'a> Supervisor<'a> {
                     let now = Instant::now();
                     self.began = Some(now);
                     self.before = self.group.usage();
+                    self.network.started();
                     deadline = now + Duration::from_millis(self.limits.wall_ms);
                     let _ = self.started.send(());
                 }
@@ -300,7 +305,7 @@ impl<'a> Supervisor<'a> {
             limits_hit,
             denied: end.denied,
             deaf_to_sigterm: end.deaf,
-            network: None,
+            network: Some(self.network.finish()),
         }
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn of(check: &str) -> Vec<Fixture> {
         "image" => super::image::tests::fixtures(),
         "layers" => super::layers::tests::fixtures(),
         "manifest" => super::manifest::tests::fixtures(),
+        "network" => super::network::tests::fixtures(),
         "output" => super::output::tests::fixtures(),
         "process" => super::process::tests::fixtures(),
         "ready" => super::ready::tests::fixtures(),

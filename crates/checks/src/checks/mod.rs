@@ -6,6 +6,7 @@ mod entrypoint;
 mod image;
 mod layers;
 mod manifest;
+mod network;
 mod output;
 mod process;
 mod ready;
@@ -14,6 +15,8 @@ mod security;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+pub(crate) use network::tests::call as network_call;
 
 use model::{
     finding::{Finding, Severity},
@@ -32,6 +35,7 @@ pub const CHECKS: &[Check] = &[
     image::CHECK,
     layers::CHECK,
     manifest::CHECK,
+    network::CHECK,
     output::CHECK,
     process::CHECK,
     ready::CHECK,

@@ -16,6 +16,7 @@ use sandbox::{LogSink, Rootfs, Sandbox};
 use super::{
     ManifestEvidence, Refusal, RunEvidence, StaticEvidence, Terms,
     gather_static::{chain, fault_of},
+    network_policy,
 };
 
 /// The organization of an engine that has none, on a laptop.
@@ -59,6 +60,7 @@ pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) 
         command: command_of(&inspection.config),
         manifest,
         registration: registration_of(terms, capability, manifest),
+        network: network_policy(terms.deployment_model, Some(manifest)),
         limits: Limits::certification(manifest.cluster_size, manifest.min_memory_required),
         samples: samples::for_capability(capability, &samples::formats_of(manifest)),
         log: holding(leases, setup.log),

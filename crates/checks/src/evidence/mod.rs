@@ -15,6 +15,7 @@ use model::{
     finding::Finding,
     id::{EngineId, OrganizationId},
     manifest::Manifest,
+    network::{HostRule, NetworkPolicy},
     run::{EngineRun, Limits, Outcome},
 };
 use serde_json::{Map, Value};
@@ -214,11 +215,27 @@ impl Evidence {
         }
     }
 
+    /// What its run may reach.
+    pub fn network_policy(&self) -> NetworkPolicy {
+        network_policy(self.terms.deployment_model, self.manifest())
+    }
+
     /// The limits of its run.
     pub fn limits(&self) -> Limits {
         let manifest = self.manifest();
         let size = manifest.map(|manifest| manifest.cluster_size).unwrap_or_default();
         Limits::certification(size, manifest.and_then(|manifest| manifest.min_memory_required))
+    }
+}
+
+/// What an engine may reach in its run: nothing if it is registered as isolated, otherwise the hosts it declares. Where it is not known how it
+/// is registered, what it declares decides.
+pub(crate) fn network_policy(model: Option<DeploymentModel>, manifest: Option<&Manifest>) -> NetworkPolicy {
+    let calls = manifest.map(|manifest| manifest.external_calls.as_slice()).unwrap_or_default();
+    match model {
+        Some(DeploymentModel::FullyNetworkIsolated) => NetworkPolicy::Isolated,
+        None if calls.is_empty() => NetworkPolicy::Isolated,
+        _ => NetworkPolicy::Declared(calls.iter().filter_map(|call| HostRule::parse(call)).collect()),
     }
 }
 

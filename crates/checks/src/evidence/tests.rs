@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use image::{Descriptor, LayerProblem};
+use model::network::{NetworkEvent, NetworkRecord};
 use model::run::{
     DeniedCall, EngineKind, EngineOutput, Exchange, Exit, FilesWritten, LimitHit, LogLine, NotStarted, NotTestable, Phase, Ready,
     RunRecord, Stream, TaskState, Transferred, WrittenFile,
@@ -123,7 +124,7 @@ fn record(exit: Exit) -> RunRecord {
         limits_hit: Vec::new(),
         denied: Some(Vec::new()),
         deaf_to_sigterm: false,
-        network: None,
+        network: Some(NetworkRecord::default()),
     }
 }
 
@@ -355,6 +356,23 @@ impl Builder {
 
     pub(crate) fn deaf(mut self) -> Self {
         self.run.record.deaf_to_sigterm = true;
+        self
+    }
+
+    /// The engine tried these.
+    pub(crate) fn tried(mut self, events: Vec<NetworkEvent>) -> Self {
+        self.run.record.network.get_or_insert_default().events.extend(events);
+        self
+    }
+
+    /// More attempts than were written down.
+    pub(crate) fn attempts_dropped(mut self, dropped: u64) -> Self {
+        self.run.record.network.get_or_insert_default().dropped = dropped;
+        self
+    }
+
+    pub(crate) fn network_unrecorded(mut self) -> Self {
+        self.run.record.network = None;
         self
     }
 

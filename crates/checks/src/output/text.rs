@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use model::{
     finding::{Finding, Severity},
-    report::{CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
+    network::destination,
+    report::{Attempt, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
     run::Exit,
 };
 
@@ -35,11 +36,38 @@ pub fn render(report: &Report) -> String {
     for check in &report.checks {
         text.push_str(&of_check(check, widest));
     }
+    text.push_str(&network(report));
     text.push('\n');
     if let Some(stats) = &report.stats {
         text.push_str(&of_run(stats));
     }
     text.push_str(&footer(report));
+    text
+}
+
+/// What the engine tried to reach, if it tried.
+fn network(report: &Report) -> String {
+    let attempts: Vec<&Attempt> = report.checks.iter().filter_map(|check| check.attempts.as_ref()).flatten().collect();
+    if attempts.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nNetwork attempts\n".to_owned();
+    for attempt in attempts.iter().take(SHOWN) {
+        let target = destination(attempt.host.as_ref().unwrap_or(&attempt.address), attempt.port);
+        let word = if attempt.allowed { "passed" } else { "refused" };
+        let seconds = attempt.time as f64 / 1000.0;
+        let bytes = if attempt.bytes > 0 { format!(", {} bytes", attempt.bytes) } else { String::new() };
+        let line = format!(
+            "  {seconds:>6.1} s  {word:<7}  {:<9}  {target}, {}{bytes}; {}",
+            attempt.protocol,
+            count(attempt.count as usize, "time"),
+            attempt.rule
+        );
+        let _infallible = writeln!(text, "{}", clean(&line));
+    }
+    if attempts.len() > SHOWN {
+        let _infallible = writeln!(text, "  and {} more; the report has them all", attempts.len() - SHOWN);
+    }
     text
 }
 

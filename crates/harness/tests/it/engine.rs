@@ -14,6 +14,7 @@ use model::{
     engine::DeploymentModel,
     id::OrganizationId,
     manifest::{ClusterSize, EngineMode, Manifest},
+    network::NetworkPolicy,
     run::{EngineRun, Exit, Limits},
 };
 use sandbox::{Rootfs, Sandbox, fake::Fake};
@@ -88,6 +89,7 @@ impl Setup {
                 deployment_model: DeploymentModel::FullyNetworkIsolated,
                 payload: self.payload.as_object().unwrap().clone(),
             },
+            network: NetworkPolicy::Isolated,
             limits: self.limits,
             samples: self.samples.clone(),
             log: Arc::new(|_| ()),

@@ -102,6 +102,11 @@ impl Group {
         self.layout.roots().map(|root| root.join(PARENT).join(&self.name))
     }
 
+    /// Files that list the processes of the run; each lists all of them.
+    pub(crate) fn members(&self) -> Vec<PathBuf> {
+        self.dirs().take(1).map(|dir| dir.join("cgroup.procs")).collect()
+    }
+
     /// What the first process joins and what the engine is shown.
     pub(crate) fn views(&self) -> Vec<View> {
         let unified = self.layout.is_unified();

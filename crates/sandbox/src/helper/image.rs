@@ -8,7 +8,7 @@ use super::{
     mounts::Private,
     user::{self, User},
 };
-use crate::protocol::Description;
+use crate::{network::RESOLVER, protocol::Description};
 
 /// The same for every engine, so that it tells nothing.
 pub(crate) const HOST_NAME: &str = "engine";
@@ -33,9 +33,9 @@ pub(crate) fn prepare(private: &Private, description: &Description) -> Result<Pr
         inside.make_real_dir("tmp", 0o1777).map_err(|error| fault("/tmp cannot be made", &error))?;
     }
     let hosts = format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t{HOST_NAME}\n");
-    // Nobody answers there yet; a question fails at once instead of waiting for its time to run out.
-    let resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
-    for (path, text) in [("/etc/hosts", hosts.as_str()), ("/etc/resolv.conf", resolver), ("/etc/hostname", "engine\n")] {
+    // The recorder answers there, at once.
+    let resolver = format!("nameserver {RESOLVER}\noptions timeout:1 attempts:1\n");
+    for (path, text) in [("/etc/hosts", hosts.as_str()), ("/etc/resolv.conf", resolver.as_str()), ("/etc/hostname", "engine\n")] {
         inside.put(path, 0o644, text.as_bytes()).map_err(|error| fault(&format!("{path} cannot be written"), &error))?;
     }
     for file in &description.files {

@@ -8,6 +8,8 @@ mod isolation;
 mod life;
 mod limits;
 mod network;
+mod network_attempts;
+mod network_declared;
 mod program;
 mod record;
 mod support;

@@ -9,6 +9,7 @@ use std::{
 
 use model::{
     manifest::ClusterSize,
+    network::NetworkPolicy,
     run::{Exit, Limits, LogLine, RunRecord, RunSpec, Stream},
 };
 use sandbox::{
@@ -46,6 +47,12 @@ impl Bench {
         bench.file("base/etc/group", b"root:x:0:\napps:x:1001:\naudio:x:29:app\n", 0o644);
         bench.file("base/root/.keep", b"", 0o644);
         bench
+    }
+
+    /// With a program in it that tries to get out.
+    pub fn with_attack(self) -> Self {
+        self.file("base/bin/attack", &fs::read(attack()).unwrap(), 0o755);
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -91,6 +98,21 @@ pub fn is_ordinary() -> bool {
     map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
 
+/// The attacking program, compiled once for all tests.
+fn attack() -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/attack.rs");
+    let changed = fs::metadata(&source).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("attack-{}", changed.as_nanos()));
+    if !kept.exists() {
+        let unfinished = kept.with_extension(std::process::id().to_string());
+        let arguments = ["--edition", "2024", "-C", "opt-level=1", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
+        let rustc = std::process::Command::new("rustc").args(arguments).arg(&source).arg("-o").arg(&unfinished).status();
+        assert!(rustc.expect("these tests call rustc").success());
+        fs::rename(&unfinished, &kept).unwrap();
+    }
+    kept
+}
+
 pub fn quiet() -> LogSink {
     Arc::new(|_| ())
 }
@@ -109,6 +131,7 @@ pub fn spec(args: &[&str]) -> RunSpec {
             ..Limits::certification(ClusterSize::Small, None)
         },
         files: Vec::new(),
+        network: NetworkPolicy::Isolated,
     }
 }
 

@@ -1,20 +1,10 @@
-//! Hosts in `externalCalls`: a host, a host with a port, or a URL. Only the host counts.
+//! Hosts in `externalCalls`: a host, a host with a port, or a URL.
+
+use model::network::host_and_port;
 
 /// The host meant, in lower case; `None` if there is none in it.
 pub fn host_of(call: &str) -> Option<String> {
-    let call = call.trim();
-    let rest = call.split_once("://").map_or(call, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split_once(']')?.0,
-        // Two colons and more can only be an address without brackets.
-        None if authority.matches(':').count() > 1 => authority,
-        None => authority.split(':').next()?,
-    };
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '*' | ':');
-    let named = host.chars().any(char::is_alphanumeric);
-    (named && host.len() <= 253 && host.chars().all(fits)).then(|| host.to_lowercase())
+    host_and_port(call).map(|(host, _)| host)
 }
 
 /// Whether a text is an http(s) URL with a host.

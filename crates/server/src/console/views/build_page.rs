@@ -193,6 +193,7 @@ pub mod tests {
             status,
             reason: reason.map(Into::into),
             findings,
+            attempts: None,
         };
         let mut warning = finding::tests::full();
         warning.severity = model::finding::Severity::Warning;

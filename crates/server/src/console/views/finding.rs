@@ -223,6 +223,7 @@ pub mod tests {
             status: CheckStatus::Error,
             reason: Some("this host allows no sandbox".into()),
             findings: vec![],
+            attempts: None,
         };
         let row = CheckRow::new(&check);
         assert_eq!((row.note.as_str(), row.badge.word, row.has_findings), ("this host allows no sandbox", "error", false));
