@@ -184,7 +184,12 @@ fn control_groups() -> Probe {
 fn tun() -> Probe {
     let opened = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
     let verdict = opened.map(|_| "present".to_owned()).map_err(|error| format!("/dev/net/tun: {error}"));
-    line("host.tun", "network attempts can be recorded", verdict, "load the kernel module tun (modprobe tun), and let this user open /dev/net/tun")
+    line(
+        "host.tun",
+        "network attempts can be recorded",
+        verdict,
+        "load the kernel module tun (modprobe tun), and let this user open /dev/net/tun",
+    )
 }
 
 fn container(seen: &Result) -> Probe {

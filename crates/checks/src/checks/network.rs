@@ -225,6 +225,5 @@ fn finding(cause: &Cause<'_>, code: &str, severity: Severity, fact: &str) -> Fin
     finding.at(cause.place())
 }
 
-
 #[cfg(test)]
 pub(crate) mod tests;

@@ -42,7 +42,11 @@ pub(super) fn door(address: IpAddr) -> io::Result<TcpListener> {
 
 /// The door that belongs to an address of this version, and the address of the gate.
 fn door_and_gate(like: SocketAddr) -> (SocketAddr, IpAddr) {
-    if like.is_ipv4() { (SocketAddr::new(SELF_V4.into(), DOOR), GATE_V4.into()) } else { (SocketAddr::new(SELF_V6.into(), DOOR), GATE_V6.into()) }
+    if like.is_ipv4() {
+        (SocketAddr::new(SELF_V4.into(), DOOR), GATE_V4.into())
+    } else {
+        (SocketAddr::new(SELF_V6.into(), DOOR), GATE_V6.into())
+    }
 }
 
 /// What passes through a connection.
@@ -305,10 +309,7 @@ mod tests {
         let (gate, door) = flows.connected(port, stream(), Some(0)).unwrap();
         assert_eq!((gate, door), (SocketAddr::new(GATE_V4.into(), port), SocketAddr::new(SELF_V4.into(), DOOR)));
         assert_eq!(flows.way(ends(40000), false), Way::Readdress { source: gate, target: door });
-        assert_eq!(
-            flows.way(Ends { from: door, to: gate }, false),
-            Way::Readdress { source: ends(40000).to, target: ends(40000).from }
-        );
+        assert_eq!(flows.way(Ends { from: door, to: gate }, false), Way::Readdress { source: ends(40000).to, target: ends(40000).from });
         assert!(flows.opened(stream(), SocketAddr::new(SELF_V4.into(), port)).is_none(), "the engine is not the gate");
         assert!(flows.opened(stream(), gate).is_some() && flows.opened(stream(), gate).is_none());
         assert!(flows.is_sending());

@@ -135,7 +135,8 @@ mod tests {
         }
         journal.note(80, to(443), 0, None);
         let NetworkRecord { events, dropped } = journal.finish();
-        let seen: Vec<_> = events.iter().map(|e| (e.at_ms, e.last_ms, e.count, e.sent, e.port, e.process.as_ref().map(|p| p.pid))).collect();
+        let seen: Vec<_> =
+            events.iter().map(|e| (e.at_ms, e.last_ms, e.count, e.sent, e.port, e.process.as_ref().map(|p| p.pid))).collect();
         assert_eq!(seen, [(5, 70, 3, 111, Some(80), Some(7)), (80, 80, 1, 0, Some(443), None)]);
         assert_eq!(dropped, 0);
     }

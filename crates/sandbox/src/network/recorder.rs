@@ -196,7 +196,8 @@ impl Recorder {
         self.wake();
         let unread = |state: &mut State| state.drained < wanted && !state.stopped;
         state = self.changed.wait_timeout_while(state, DRAIN, unread).unwrap_or_else(PoisonError::into_inner).0;
-        state = self.changed.wait_timeout_while(state, LAST_BYTES, |state| state.flows.is_sending()).unwrap_or_else(PoisonError::into_inner).0;
+        state =
+            self.changed.wait_timeout_while(state, LAST_BYTES, |state| state.flows.is_sending()).unwrap_or_else(PoisonError::into_inner).0;
         for (event, sent, received) in state.flows.cut() {
             state.journal.passed(event, sent, received);
         }
@@ -281,8 +282,7 @@ impl Recorder {
         };
         match packet.content {
             Content::Tcp(segment) => {
-                let ends =
-                    Ends { from: SocketAddr::new(packet.source, segment.from), to: SocketAddr::new(packet.target, segment.to) };
+                let ends = Ends { from: SocketAddr::new(packet.source, segment.from), to: SocketAddr::new(packet.target, segment.to) };
                 let offset = packet.offset;
                 let way = self.lock().flows.way(ends, segment.opens());
                 match way {
@@ -500,7 +500,9 @@ fn about_itself(query: &dns::Query) -> Option<Vec<u8>> {
         return Some(query.answer(Ipv4Addr::LOCALHOST, Some(Ipv6Addr::LOCALHOST)));
     }
     let own = name.strip_suffix(".in-addr.arpa").is_some_and(|address| address.ends_with(".127") || address == "2.255.19.198")
-        || name.strip_suffix(".ip6.arpa").is_some_and(|address| address.ends_with("7.e.5.0.0.0.d.f") || address.ends_with("0.0.0.0.0.0.0.0"));
+        || name
+            .strip_suffix(".ip6.arpa")
+            .is_some_and(|address| address.ends_with("7.e.5.0.0.0.d.f") || address.ends_with("0.0.0.0.0.0.0.0"));
     (own && query.kind == dns::PTR).then(|| query.refuse(dns::NO_SUCH_NAME))
 }
 

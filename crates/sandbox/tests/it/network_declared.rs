@@ -61,7 +61,11 @@ fn event<'a>(record: &'a RunRecord, wanted: &str) -> &'a NetworkEvent {
 
 #[test]
 fn a_declared_host_is_reached_and_recorded() {
-    let record = run(leading_to(counting_host()), &["api.example.com"], &["ask,api.example.com:80,hello", "hello,api.example.com:443,api.example.com"]);
+    let record = run(
+        leading_to(counting_host()),
+        &["api.example.com"],
+        &["ask,api.example.com:80,hello", "hello,api.example.com:443,api.example.com"],
+    );
     assert_eq!(said(&record)["ask,api.example.com:80,hello"], "got 5");
     let flow = event(&record, "tcp api.example.com 80");
     assert!(flow.allowed && flow.rule == Decision::Declared { rule: "api.example.com".into() }, "{flow:?}");
@@ -74,19 +78,22 @@ fn a_declared_host_is_reached_and_recorded() {
 
 #[test]
 fn names_below_a_domain_and_single_ports_are_kept_to() {
-    let attacks = ["ask,a.b.example.net:80,x", "tcp,example.net:80", "ask,db.example.com:5432,x", "tcp,db.example.com:443", "tcp,evil.example:80"];
+    let attacks =
+        ["ask,a.b.example.net:80,x", "tcp,example.net:80", "ask,db.example.com:5432,x", "tcp,db.example.com:443", "tcp,evil.example:80"];
     let record = run(leading_to(counting_host()), &["*.example.net", "db.example.com:5432"], &attacks);
     let said = said(&record);
     let outcomes: Vec<&str> = attacks.iter().map(|attack| said[attack]).collect();
     assert_eq!(outcomes, ["got 1", "111", "got 1", "111", "111"]);
-    let refused: Vec<String> = network(&record).events.iter().filter(|event| !event.allowed && event.protocol == "tcp").map(words).collect();
+    let refused: Vec<String> =
+        network(&record).events.iter().filter(|event| !event.allowed && event.protocol == "tcp").map(words).collect();
     assert_eq!(refused, ["tcp example.net 80", "tcp db.example.com 443", "tcp evil.example 80"]);
     assert_eq!(event(&record, "tcp db.example.com 443").rule, Decision::Undeclared);
 }
 
 #[test]
 fn everything_but_tcp_is_refused_so_that_programs_fall_back() {
-    let record = run(leading_to(counting_host()), &["api.example.com"], &["udp,api.example.com:443", "dns,8.8.8.8:53,api.example.com", "icmp"]);
+    let record =
+        run(leading_to(counting_host()), &["api.example.com"], &["udp,api.example.com:443", "dns,8.8.8.8:53,api.example.com", "icmp"]);
     // The words of IPv6 and of IPv4.
     assert!(["13", "113"].contains(&said(&record)["udp,api.example.com:443"]), "{record:#?}");
     assert_eq!(event(&record, "udp api.example.com 443").rule, Decision::TcpOnly);
@@ -133,7 +140,8 @@ fn much_passes_unharmed_and_is_counted() {
 
 #[test]
 fn the_door_is_not_an_engine_s_to_use() {
-    let record = run(leading_to(counting_host()), &["api.example.com"], &["ask,198.19.255.2:1,x", "ask,127.0.0.1:1,x", "tcp,198.19.255.1:1"]);
+    let record =
+        run(leading_to(counting_host()), &["api.example.com"], &["ask,198.19.255.2:1,x", "ask,127.0.0.1:1,x", "tcp,198.19.255.1:1"]);
     let said = said(&record);
     assert!(!said.values().any(|outcome| outcome.starts_with("got")), "{said:?}");
     assert_eq!(event(&record, "tcp 198.19.255.1 1").rule, Decision::Undeclared);

@@ -11,7 +11,7 @@ fn it_says_hello_and_its_exit_code_is_kept() {
     assert_eq!(stdout(&record), ["hello"]);
     assert_eq!(of(&record, Stream::Stderr), ["trouble"]);
     assert!(record.peak_memory_bytes > 0 && record.limits_hit.is_empty() && !record.log_truncated, "{record:?}");
-    assert_eq!(record.network, None);
+    assert_eq!(record.network, Some(Default::default()), "nothing was tried");
 }
 
 /// The smallest program there is: one instruction that no processor knows.

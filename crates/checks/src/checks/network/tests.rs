@@ -68,7 +68,11 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
             "network.undeclared",
         ),
         Fixture::warn("an engine reaches for more than it declares", declaring().tried(vec![undeclared()]), "network.undeclared"),
-        Fixture::warn("a laptop does not know how the engine is registered", webhook().tried(call("api.example.com")), "network.undeclared"),
+        Fixture::warn(
+            "a laptop does not know how the engine is registered",
+            webhook().tried(call("api.example.com")),
+            "network.undeclared",
+        ),
         Fixture::fail("more than could be written down", isolated().attempts_dropped(70), "network.isolation"),
         Fixture::warn("a declared host that is inside", declaring().tried(vec![private]), "network.private"),
         Fixture::could_not("the network was not recorded", isolated().network_unrecorded(), None),
