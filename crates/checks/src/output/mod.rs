@@ -86,7 +86,6 @@ pub(crate) mod tests {
                 exchange.body_excerpt = "KeyError: 'lable'\n\u{1b}[31mred".into();
             })
             .stderr("Traceback (most recent call last):\n  File \"/app/engine.py\", line 12, in process\n    word[\"lable\"]\nKeyError: 'lable'")
-            .tried(crate::checks::network_call("api.example.com"))
             .deployment_model(model::engine::DeploymentModel::FullyNetworkIsolated);
         of(&builder.evidence())
     }

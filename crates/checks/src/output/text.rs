@@ -254,6 +254,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_tried_over_the_network_is_listed() {
+        let text = render(&of(&webhook().tried(crate::checks::network_call("api.example.com")).evidence()));
+        let lines: Vec<&str> = text.lines().skip_while(|line| *line != "Network attempts").take(3).collect();
+        let rule = "isolated: nothing outside may be reached";
+        let (dns, tcp) = (format!("api.example.com:53, 3 times; {rule}"), format!("api.example.com:443, 1 time; {rule}"));
+        assert_eq!(lines[1..], [format!("    12.4 s  refused  dns        {dns}"), format!("    12.4 s  refused  tcp        {tcp}")]);
+        assert!(!render(&of(&webhook().evidence())).contains("Network attempts"));
+    }
+
+    #[test]
     fn no_image_writes_to_the_terminal() {
         let text = render(&full());
         assert!(!text.contains('\u{1b}') && !text.contains('\0'));
