@@ -104,7 +104,9 @@ fn attack() -> PathBuf {
     let changed = fs::metadata(&source).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap();
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("attack-{}", changed.as_nanos()));
     if !kept.exists() {
-        let unfinished = kept.with_extension(std::process::id().to_string());
+        // A folder of its own: the compiler's parts beside its output would be those of another test as well.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let unfinished = folder.path().join("attack");
         let arguments = ["--edition", "2024", "-C", "opt-level=1", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
         let rustc = std::process::Command::new("rustc").args(arguments).arg(&source).arg("-o").arg(&unfinished).status();
         assert!(rustc.expect("these tests call rustc").success());
