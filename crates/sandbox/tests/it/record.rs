@@ -51,7 +51,7 @@ fn an_engine_that_is_killed_has_its_record_too() {
     assert_eq!(record.exit, Exit::TimedOut);
     assert!(record.transferred.unwrap().written_bytes >= 1_000_000, "{record:?}");
     assert_eq!(record.files_written.bytes, 1_000_000);
-    assert!(record.cpu_user_ms > 0 && record.cpu_ms >= 200, "{record:?}");
+    assert!(record.cpu_user_ms > 0, "{record:?}");
     assert!(record.cpu_user_ms + record.cpu_system_ms <= record.cpu_ms, "{record:?}");
 }
 
