@@ -1,8 +1,11 @@
 //! Accounts as the API shows them.
 
-use async_graphql::{ID, Object};
+use async_graphql::{Context, ID, Object, Result};
+use model::id::OrganizationId;
+use store::usage::{self, Usage};
 
-use crate::auth::Caller;
+use super::app;
+use crate::{auth::Caller, error::Problem};
 
 /// A person.
 pub struct User(pub Caller);
@@ -52,6 +55,23 @@ impl Organization {
 
     async fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Bytes it keeps in the registry: each blob once, and its manifests.
+    async fn storage_bytes(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(i64::try_from(self.usage(ctx).await?.bytes).unwrap_or(i64::MAX))
+    }
+
+    /// Bytes it may keep there; null for no limit.
+    async fn storage_quota_bytes(&self, ctx: &Context<'_>) -> Result<Option<i64>> {
+        let quota = self.usage(ctx).await?.quota(app(ctx).config.registry.quota_bytes);
+        Ok(quota.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Organization {
+    async fn usage(&self, ctx: &Context<'_>) -> Result<Usage, Problem> {
+        Ok(usage::of(app(ctx).db.read(), OrganizationId(self.id)).await?)
     }
 }
 

@@ -5,7 +5,7 @@ use model::{
     capability::Capability,
     id::{BuildId, EngineId},
 };
-use store::{builds, engines, repositories, tokens, unclaimed_pushes};
+use store::{accounts, builds, engines, repositories, tokens, unclaimed_pushes};
 
 use super::{
     app,
@@ -13,7 +13,7 @@ use super::{
     caller,
     category::{self, EngineCategory, EngineCategoryList},
     engine::{Engine, EngineList},
-    identity::User,
+    identity::{Organization, User},
     page, parse_id,
     repository::{Repository, RepositoryList},
     token::Token,
@@ -29,6 +29,13 @@ impl Query {
     /// Who am I?
     async fn me(&self, ctx: &Context<'_>) -> Result<User> {
         Ok(User(caller(ctx)?.clone()))
+    }
+
+    /// The organization of whoever asks.
+    async fn organization(&self, ctx: &Context<'_>) -> Result<Organization> {
+        let id = caller(ctx)?.organization;
+        let name = accounts::organization(app(ctx).db.read(), id).await.map_err(Problem::from)?.unwrap_or_default();
+        Ok(Organization { id: id.0, name })
     }
 
     /// What an engine can be registered for.
