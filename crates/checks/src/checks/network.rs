@@ -36,12 +36,25 @@ fn judge(evidence: &Evidence) -> Judgement {
         Err(judgement) => return judgement,
     };
     let Some(record) = &run.record.network else {
-        return Judgement::CouldNotRun { reason: "the network of this run was not recorded".to_owned(), finding: None };
+        return unrecorded();
     };
     let rule = Rule::of(evidence);
     let mut drafts: Vec<Draft> = rule.strangers(record).into_iter().map(Draft::from).collect();
     drafts.extend(declared(record).map(Draft::from));
     Judgement::Judged(drafts)
+}
+
+/// What nobody watched cannot pass.
+fn unrecorded() -> Judgement {
+    let finding = Finding::new(
+        "network.unrecorded",
+        Severity::Error,
+        "What the engine tried to reach was not recorded",
+        "Nothing is said about the engine: the sandbox of this gate did not record the network of the run.",
+        "Run it where the network is recorded; `plimsoll doctor` says whether this host can.",
+    );
+    let finding = finding.message("The network of the run was not recorded").at("this gate");
+    Judgement::CouldNotRun { reason: "the network of this run was not recorded".to_owned(), finding: Some(Box::new(finding.into())) }
 }
 
 /// How attempts to reach what is not declared are told.

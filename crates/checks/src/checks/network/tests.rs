@@ -75,7 +75,7 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         ),
         Fixture::fail("more than could be written down", isolated().attempts_dropped(70), "network.isolation"),
         Fixture::warn("a declared host that is inside", declaring().tried(vec![private]), "network.private"),
-        Fixture::could_not("the network was not recorded", isolated().network_unrecorded(), None),
+        Fixture::could_not("the network was not recorded", isolated().network_unrecorded(), Some("network.unrecorded")),
         Fixture::skip("no run yet", isolated().still_to_come(), "still to come"),
     ]
 }
