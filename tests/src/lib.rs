@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod cache;
 pub mod conformance;
 pub mod container;
+pub mod containerd;
 pub mod docker;
 pub mod engine;
 pub mod leftover;

@@ -6,11 +6,13 @@ use std::{
 };
 
 /// Programs the tests use, with the Debian package each is in.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("bash", "bash"),
     ("buildah", "buildah"),
     ("chromedriver", "chromium-driver"),
     ("chromium", "chromium"),
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
     ("curl", "curl"),
     ("docker", "docker.io"),
     ("dockerd", "docker.io"),

@@ -101,6 +101,31 @@ impl Server {
     /// When it does not start.
     #[track_caller]
     pub fn again(&mut self) {
+        self.spawn();
+        let started = wait(|| {
+            let ended = self.process.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some()));
+            self.said("Plimsoll is at http://").map(Ok).or(ended.then_some(Err(())))
+        });
+        self.address = started.and_then(Result::ok).unwrap_or_else(|| panic!("the server did not start\n{}", self.log()));
+    }
+
+    /// Starts it again and goes on as soon as it takes connections, before it has looked at this host.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn again_at_once(&mut self) {
+        self.spawn();
+        let until = Instant::now() + crate::PATIENCE;
+        while std::net::TcpStream::connect(&self.address).is_err() {
+            let ended = self.process.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some()));
+            assert!(!ended && Instant::now() < until, "the server did not start\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[track_caller]
+    fn spawn(&mut self) {
         assert!(self.process.is_none(), "the server is running");
         self.starts += 1;
         let log = File::create(self.folder().join(format!("server-{}.log", self.starts))).unwrap();
@@ -123,11 +148,6 @@ impl Server {
                 said.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let started = wait(|| {
-            let ended = self.process.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_some()));
-            self.said("Plimsoll is at http://").map(Ok).or(ended.then_some(Err(())))
-        });
-        self.address = started.and_then(Result::ok).unwrap_or_else(|| panic!("the server did not start\n{}", self.log()));
     }
 
     /// The rest of the line it wrote to its standard output, since its latest start, that begins like this.
