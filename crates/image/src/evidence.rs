@@ -6,7 +6,7 @@ use model::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 /// Version of what a pass yields: grows whenever the same bytes would give other evidence.
-pub const ANALYSER_VERSION: u32 = 1;
+pub const ANALYSER_VERSION: u32 = 2;
 
 /// A small file that is kept from every layer that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,39 @@ pub const WANTED: &[Wanted] = &[
     Wanted { path: "etc/group", cap: 256 << 10 },
     Wanted { path: "etc/os-release", cap: 16 << 10 },
     Wanted { path: "etc/passwd", cap: 256 << 10 },
+    Wanted { path: "lib/apk/db/installed", cap: 32 << 20 },
+    Wanted { path: "usr/lib/apk/db/installed", cap: 32 << 20 },
     Wanted { path: "usr/lib/os-release", cap: 16 << 10 },
+    Wanted { path: "var/lib/dpkg/status", cap: 32 << 20 },
     Wanted { path: "var/manifest.json", cap: 1 << 20 },
     Wanted { path: "var/reprocess_job.txt", cap: 1 << 20 },
     Wanted { path: "var/upload_job.txt", cap: 1 << 20 },
 ];
+
+/// Files that are kept wherever they are: what installers leave behind of each package.
+const WANTED_ANYWHERE: &[Anywhere] = &[
+    Anywhere { within: "", ends: ".dist-info/METADATA", cap: 16 << 10 },
+    Anywhere { within: "", ends: ".egg-info", cap: 16 << 10 },
+    Anywhere { within: "", ends: "/EGG-INFO/PKG-INFO", cap: 16 << 10 },
+    Anywhere { within: "", ends: ".egg-info/PKG-INFO", cap: 16 << 10 },
+    Anywhere { within: "node_modules/", ends: "/package.json", cap: 256 << 10 },
+    Anywhere { within: "var/lib/dpkg/status.d/", ends: "", cap: 64 << 10 },
+];
+
+struct Anywhere {
+    /// A part of the path; empty is any.
+    within: &'static str,
+    ends: &'static str,
+    cap: u64,
+}
+
+/// How much of the file at this path is kept, bytes; `None` if it is not wanted.
+pub(crate) fn wanted(path: &str) -> Option<u64> {
+    if let Ok(at) = WANTED.binary_search_by(|wanted| wanted.path.cmp(path)) {
+        return Some(WANTED[at].cap);
+    }
+    WANTED_ANYWHERE.iter().find(|wanted| path.ends_with(wanted.ends) && path.contains(wanted.within)).map(|wanted| wanted.cap)
+}
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +94,7 @@ pub struct LayerEvidence {
     pub uncompressed_size: u64,
     /// Members, in their order in the archive. A path may occur more than once: the last one counts.
     pub entries: Vec<Entry>,
-    /// Content of the [`WANTED`] files, by normalised path.
+    /// Content of the [`WANTED`] files and of what installers leave behind of packages, by normalised path.
     pub files: BTreeMap<String, KeptFile>,
     /// What is wrong with it, in the order found.
     pub problems: Vec<LayerProblem>,
@@ -400,6 +428,16 @@ mod tests {
         assert_eq!(text, "{\"path\":\"a\",\"kind\":\"symlink\",\"target\":\"../\u{fffd}\",\"mode\":493,\"uid\":1,\"gid\":2,\"size\":3}");
         let dir = serde_json::to_value(&sample().entries[0]).unwrap();
         assert_eq!(dir["kind"], "dir");
+    }
+
+    #[test]
+    fn package_files_are_wanted_anywhere() {
+        let python = "opt/venv/lib/python3.11/site-packages/six-1.16.0.dist-info/METADATA";
+        assert_eq!(wanted(python), Some(16 << 10));
+        assert_eq!(wanted("app/node_modules/@s/a/package.json"), Some(256 << 10));
+        assert_eq!(wanted("var/lib/dpkg/status.d/libc6"), Some(64 << 10));
+        assert_eq!(wanted("var/lib/dpkg/status"), Some(32 << 20));
+        assert_eq!((wanted("app/package.json"), wanted("METADATA"), wanted("a/b")), (None, None, None));
     }
 
     #[test]

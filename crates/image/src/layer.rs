@@ -6,7 +6,7 @@ use model::digest::{Algorithm, Hasher};
 
 use crate::{
     caps::Caps,
-    evidence::{Compression, Entry, EntryKind, KeptFile, LayerEvidence, LayerProblem, WANTED},
+    evidence::{Compression, Entry, EntryKind, KeptFile, LayerEvidence, LayerProblem, wanted},
     inflate::Inflate,
     member::{self, Kind, Member},
     path,
@@ -15,6 +15,9 @@ use crate::{
 
 /// Bytes hashed together, so that plain bytes are still in the processor's cache when the next stage reads them.
 const PIECE: usize = 64 << 10;
+
+/// Bytes of all kept files of one layer together; what comes after them is kept empty and marked as truncated.
+const KEPT: usize = 96 << 20;
 
 /// Reads a layer that is pushed into it piece by piece.
 pub struct LayerReader {
@@ -98,7 +101,9 @@ impl Walk {
 struct Collector {
     caps: Caps,
     entries: Vec<Entry>,
-    files: HashMap<&'static str, KeptFile>,
+    files: HashMap<String, KeptFile>,
+    /// Bytes in `files`.
+    kept: usize,
     problems: Vec<LayerProblem>,
     more: u64,
     keeping: Option<Keeping>,
@@ -108,7 +113,7 @@ struct Collector {
 }
 
 struct Keeping {
-    path: &'static str,
+    path: String,
     cap: usize,
     file: KeptFile,
 }
@@ -146,6 +151,7 @@ impl Visitor for Collector {
 
     fn end(&mut self) {
         if let Some(Keeping { path, file, .. }) = self.keeping.take() {
+            self.kept += file.bytes.len();
             self.files.insert(path, file);
         }
     }
@@ -157,6 +163,7 @@ impl Collector {
             caps,
             entries: Vec::new(),
             files: HashMap::new(),
+            kept: 0,
             problems: Vec::new(),
             more: 0,
             keeping: None,
@@ -194,12 +201,14 @@ impl Collector {
         if matches!(entry.kind, EntryKind::Symlink(_)) {
             self.links.insert(entry.path.clone());
         }
-        if let Ok(at) = WANTED.binary_search_by(|wanted| wanted.path.cmp(&entry.path)) {
-            let wanted = WANTED[at];
-            self.files.remove(wanted.path);
+        if let Some(cap) = wanted(&entry.path) {
+            if let Some(replaced) = self.files.remove(&entry.path) {
+                self.kept -= replaced.bytes.len();
+            }
             if entry.kind == EntryKind::File {
                 let file = KeptFile { bytes: Vec::new(), truncated: false };
-                self.keeping = Some(Keeping { path: wanted.path, cap: wanted.cap as usize, file });
+                let cap = (cap as usize).min(KEPT.saturating_sub(self.kept));
+                self.keeping = Some(Keeping { path: entry.path.clone(), cap, file });
             }
         }
     }
@@ -214,7 +223,7 @@ impl Collector {
         }
         // What ended the pass is always kept, whatever came before it.
         self.problems.extend(last.into_iter().flatten());
-        (entries, self.files.into_iter().map(|(path, file)| (path.to_owned(), file)).collect(), self.problems)
+        (entries, self.files.into_iter().collect(), self.problems)
     }
 }
 

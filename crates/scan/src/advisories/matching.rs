@@ -1,0 +1,194 @@
+//! Packages against a database: by exact normalised name, versions by the ecosystem's own rule. Nothing is guessed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    database::Database,
+    format::{Advisory, AffectedRecord},
+    range::Within,
+};
+use crate::{
+    Error,
+    inventory::{Package, Warning},
+    severity::{Score, Severity},
+};
+
+/// Where a severity may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeveritySource {
+    /// The word of the distribution or of the advisory's own database.
+    Distribution,
+    /// The CVSS score of the advisory.
+    Advisory,
+    /// The CVSS score listed for its CVE elsewhere (NVD and the like).
+    Nvd,
+    /// Nobody said.
+    None,
+}
+
+/// The order in which severities are believed, unless a policy says otherwise.
+pub const PRECEDENCE: [SeveritySource; 3] = [SeveritySource::Distribution, SeveritySource::Advisory, SeveritySource::Nvd];
+
+/// One vulnerability of one package, its aliases folded into it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vulnerability {
+    /// The CVE where there is one, else the advisory's id.
+    pub name: String,
+    /// All its other ids, in order.
+    pub aliases: Vec<String>,
+    /// In a sentence or two.
+    pub description: String,
+    /// Where to read on.
+    pub link: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Who says so.
+    pub severity_source: SeveritySource,
+    /// The score that was looked at, if there is one.
+    pub score: Option<Score>,
+    /// The first version without it.
+    pub fixed_by: Option<String>,
+    /// Known to be exploited.
+    pub exploited: bool,
+    /// A remark such as `unmaintained`, not a vulnerability.
+    pub informational: Option<String>,
+    /// The package.
+    pub package: Package,
+}
+
+/// Matches packages; the result is ordered from the worst, then by name and package. What could not be compared is among the warnings.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn matches(
+    database: &Database,
+    packages: &[Package],
+    precedence: &[SeveritySource],
+) -> Result<(Vec<Vulnerability>, Vec<Warning>), Error> {
+    let (mut found, mut warnings) = (Vec::new(), Vec::new());
+    for package in packages {
+        let (name, version) = package.matched();
+        let mut hits = Vec::new();
+        let mut unknown = false;
+        for affected in database.package(&package.ecosystem, &name)? {
+            match hit(&affected, package, version) {
+                Within::Yes => hits.push((database.advisory(affected.advisory)?, affected)),
+                Within::Unknown => unknown = true,
+                Within::No => {}
+            }
+        }
+        if unknown {
+            warnings.push(Warning {
+                path: package.path.clone(),
+                message: format!(
+                    "version {version:?} of {name} is none by the rules of {}, so it could not be compared with every advisory",
+                    package.ecosystem.as_str()
+                ),
+            });
+        }
+        found.extend(fold(hits).into_iter().map(|group| vulnerability(group, package, version, precedence)));
+    }
+    found.sort_by(|a, b| {
+        let key = |v: &Vulnerability| (v.name.clone(), v.package.name.clone(), v.package.path.clone());
+        b.severity.cmp(&a.severity).then_with(|| key(a).cmp(&key(b)))
+    });
+    Ok((found, warnings))
+}
+
+fn hit(affected: &AffectedRecord, package: &Package, version: &str) -> Within {
+    let scheme = package.ecosystem.scheme();
+    let listed = |listed: &String| listed == version || scheme.compare(listed, version).is_some_and(std::cmp::Ordering::is_eq);
+    if affected.versions.iter().any(listed) {
+        return Within::Yes;
+    }
+    let answers = affected.intervals.iter().map(|interval| interval.contains(scheme, version));
+    answers.fold(Within::No, |sum, answer| match (sum, answer) {
+        (Within::Yes, _) | (_, Within::Yes) => Within::Yes,
+        (Within::Unknown, _) | (_, Within::Unknown) => Within::Unknown,
+        _ => Within::No,
+    })
+}
+
+type Hit = (Advisory, AffectedRecord);
+
+/// Advisories that share an id are one vulnerability, however long the chain of aliases is, and whether or not it closes a circle.
+fn fold(hits: Vec<Hit>) -> Vec<Vec<Hit>> {
+    let mut groups: Vec<Option<Vec<Hit>>> = Vec::new();
+    let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
+    for hit in hits {
+        let ids: Vec<String> = std::iter::once(&hit.0.id).chain(&hit.0.aliases).cloned().collect();
+        let mut group = vec![hit];
+        let at = groups.len();
+        let known: Vec<usize> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
+        for other in known {
+            if let Some(members) = groups[other].take() {
+                by_id.values_mut().filter(|place| **place == other).for_each(|place| *place = at);
+                group.extend(members);
+            }
+        }
+        by_id.extend(ids.into_iter().map(|id| (id, at)));
+        groups.push(Some(group));
+    }
+    groups.into_iter().flatten().collect()
+}
+
+fn vulnerability(mut group: Vec<Hit>, package: &Package, version: &str, precedence: &[SeveritySource]) -> Vulnerability {
+    group.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+    let mut ids: Vec<String> =
+        group.iter().flat_map(|(advisory, _)| std::iter::once(&advisory.id).chain(&advisory.aliases)).cloned().collect();
+    ids.sort();
+    ids.dedup();
+    let name = ids.iter().find(|id| id.starts_with("CVE-")).or(ids.first()).cloned().unwrap_or_default();
+    ids.retain(|id| *id != name);
+    let (severity, severity_source, score) = rate(&group, precedence);
+    let first =
+        |text: fn(&Advisory) -> &str| group.iter().map(|hit| text(&hit.0)).find(|text| !text.is_empty()).unwrap_or_default().to_owned();
+    let remarks = group.iter().all(|hit| hit.0.informational.is_some());
+    Vulnerability {
+        aliases: ids,
+        description: first(|advisory| &advisory.description),
+        link: first(|advisory| &advisory.link),
+        severity,
+        severity_source,
+        score,
+        fixed_by: fixed_by(&group, package, version),
+        exploited: group.iter().any(|hit| hit.0.exploited),
+        informational: group.iter().find_map(|hit| hit.0.informational.clone()).filter(|_| remarks),
+        package: package.clone(),
+        name,
+    }
+}
+
+/// The nearest version that mends all of it, of those that are known.
+fn fixed_by(group: &[Hit], package: &Package, version: &str) -> Option<String> {
+    let scheme = package.ecosystem.scheme();
+    let mends = group.iter().filter_map(|(_, affected)| {
+        let around = affected.intervals.iter().filter(|interval| interval.contains(scheme, version) == Within::Yes);
+        around.filter_map(|interval| interval.fixed()).next().map(str::to_owned)
+    });
+    mends.reduce(|a, b| if scheme.compare(&a, &b) == Some(std::cmp::Ordering::Less) { b } else { a })
+}
+
+fn rate(group: &[Hit], precedence: &[SeveritySource]) -> (Severity, SeveritySource, Option<Score>) {
+    let worst = |score: fn(&Advisory) -> Option<&Score>| {
+        group.iter().filter_map(|hit| score(&hit.0)).max_by(|a, b| a.score.total_cmp(&b.score)).cloned()
+    };
+    let (own, listed) = (worst(|advisory| advisory.score.as_ref()), worst(|advisory| advisory.listed_score.as_ref()));
+    let word = group.iter().filter_map(|(advisory, affected)| affected.severity.or(advisory.word)).max();
+    let any = || own.clone().or_else(|| listed.clone());
+    for source in precedence {
+        let rated = match source {
+            SeveritySource::Distribution => word.map(|word| (word, any())),
+            SeveritySource::Advisory => own.clone().map(|score| (Severity::of_score(score.score), Some(score))),
+            SeveritySource::Nvd => listed.clone().map(|score| (Severity::of_score(score.score), Some(score))),
+            SeveritySource::None => None,
+        };
+        if let Some((severity, score)) = rated {
+            return (severity, *source, score);
+        }
+    }
+    (Severity::Unknown, SeveritySource::None, any())
+}

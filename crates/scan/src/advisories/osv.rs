@@ -1,0 +1,104 @@
+//! An advisory in the OSV format (schema 1.7), as far as it is used here. Unknown members are ignored, as the format asks.
+
+use serde::Deserialize;
+
+/// Largest record that is read, bytes. The largest real one has about 1 MB.
+pub const LARGEST: u64 = 8 << 20;
+
+/// One record.
+#[derive(Debug, Deserialize)]
+pub(super) struct Record {
+    pub id: String,
+    #[serde(default)]
+    pub modified: String,
+    pub withdrawn: Option<String>,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    #[serde(default)]
+    pub upstream: Vec<String>,
+    #[serde(default)]
+    pub summary: String,
+    #[serde(default)]
+    pub details: String,
+    #[serde(default)]
+    pub severity: Vec<Rating>,
+    #[serde(default)]
+    pub affected: Vec<Affected>,
+    #[serde(default)]
+    pub references: Vec<Link>,
+    #[serde(default)]
+    pub database_specific: Specific,
+}
+
+/// A CVSS vector, or a word of a distribution.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rating {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub score: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Link {
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    pub url: String,
+}
+
+/// What databases add: only words of severity and the kind of remark are read.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Specific {
+    #[serde(default)]
+    pub severity: Loose,
+    #[serde(default)]
+    pub urgency: Loose,
+    #[serde(default)]
+    pub informational: Loose,
+}
+
+/// A text where there is one; databases put all kinds of values there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "serde_json::Value")]
+pub(super) struct Loose(pub Option<String>);
+
+impl From<serde_json::Value> for Loose {
+    fn from(value: serde_json::Value) -> Self {
+        Self(value.as_str().map(str::to_owned))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Affected {
+    pub package: Option<Package>,
+    #[serde(default)]
+    pub severity: Vec<Rating>,
+    #[serde(default)]
+    pub ranges: Vec<Range>,
+    #[serde(default)]
+    pub versions: Vec<String>,
+    #[serde(default)]
+    pub ecosystem_specific: Option<Specific>,
+    #[serde(default)]
+    pub database_specific: Option<Specific>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Package {
+    pub ecosystem: String,
+    pub name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Range {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub events: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Event {
+    pub introduced: Option<String>,
+    pub fixed: Option<String>,
+    pub last_affected: Option<String>,
+}
