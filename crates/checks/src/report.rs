@@ -8,10 +8,11 @@ use model::{
     report::{Attempt, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
     run::{EngineRun, Exit, LogLine, Ready, Stream},
 };
-use serde_json::Value;
+use scan::Vulnerability;
+use serde_json::{Value, json};
 
 use crate::{
-    evidence::{Evidence, RunEvidence},
+    evidence::{Evidence, RunEvidence, Scanned, SecurityEvidence},
     policy::Policy,
 };
 
@@ -19,6 +20,8 @@ use crate::{
 const LOG_LINES: usize = 5_000;
 /// Bytes of the test log in a report.
 const LOG_BYTES: usize = 1 << 20;
+/// Entries of the list of vulnerabilities.
+const VULNERABILITIES: usize = 5_000;
 
 /// What a report says that is not evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +59,9 @@ pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>,
         user: meta.user.clone(),
         image: meta.image.clone(),
         inspect: inspect(evidence, &meta.image),
-        vulnerabilities: Vec::new(),
-        vulnerability_counts: BTreeMap::new(),
+        vulnerabilities: vulnerabilities(&evidence.security),
+        vulnerability_counts: counts(&evidence.security),
+        scan: scan_facts(&evidence.security),
         test_log: run.map(|run| test_log(&run.record.log, run.record.log_truncated)).unwrap_or_default(),
         success: errors.is_empty(),
         errors,
@@ -86,6 +90,75 @@ fn with_attempts(mut results: Vec<CheckResult>, run: Option<&EngineRun>) -> Vec<
         check.attempts = record.map(|record| record.events.iter().map(Attempt::from).collect());
     }
     results
+}
+
+fn scanned(security: &SecurityEvidence) -> Option<&Scanned> {
+    if let SecurityEvidence::Scanned(scanned) = security { Some(scanned) } else { None }
+}
+
+/// The entries of the report, in Clair's key names (build report §2).
+fn vulnerabilities(security: &SecurityEvidence) -> Vec<Value> {
+    scanned(security).into_iter().flat_map(|scanned| &scanned.vulnerabilities).take(VULNERABILITIES).map(entry).collect()
+}
+
+fn entry(one: &Vulnerability) -> Value {
+    let (feature, version) = one.package.matched();
+    let mut metadata = serde_json::Map::new();
+    if let Some(score) = &one.score {
+        let key = if score.vector.starts_with("CVSS:4") {
+            "CVSSv4"
+        } else if score.vector.starts_with("CVSS:3") {
+            "CVSSv3"
+        } else {
+            "CVSSv2"
+        };
+        // One decimal, as scores are written; a binary fraction would show as 9.800000190734863.
+        let tenths = f64::from((score.score * 10.0).round()) / 10.0;
+        let mut scores = serde_json::Map::new();
+        scores.insert(key.to_owned(), json!({ "Score": tenths, "Vectors": score.vector }));
+        metadata.insert("NVD".to_owned(), Value::Object(scores));
+    }
+    let mut entry = json!({
+        "Name": one.name,
+        "NamespaceName": one.package.ecosystem.namespace(),
+        "Description": one.description,
+        "Link": one.link,
+        "Severity": one.severity.as_str(),
+        "SeveritySource": one.severity_source,
+        "Metadata": metadata,
+        "FeatureName": feature,
+        "FeatureVersion": version,
+        "Package": one.package.name,
+        "Path": format!("/{}", one.package.path),
+        "Layer": one.package.layer,
+        "Aliases": one.aliases,
+        "KEV": one.exploited,
+    });
+    if let Some(members) = entry.as_object_mut() {
+        members.extend(one.fixed_by.iter().map(|version| ("FixedBy".to_owned(), Value::from(version.as_str()))));
+        members.extend(one.informational.iter().map(|remark| ("Informational".to_owned(), Value::from(remark.as_str()))));
+    }
+    entry
+}
+
+/// All of them are counted, also those behind the end of the list.
+fn counts(security: &SecurityEvidence) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for one in scanned(security).into_iter().flat_map(|scanned| &scanned.vulnerabilities).filter(|one| one.informational.is_none()) {
+        *counts.entry(one.severity.as_str().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// What was looked at, and with which knowledge.
+fn scan_facts(security: &SecurityEvidence) -> Option<Value> {
+    let scanned = scanned(security)?;
+    Some(json!({
+        "database": { "id": scanned.database, "newest": scanned.newest },
+        "system": scanned.system,
+        "packages": scanned.packages,
+        "warnings": scanned.warnings,
+    }))
 }
 
 /// The outcome: failed checks make it invalid; a check that could not run, or an engine that was not run, makes it not testable.

@@ -199,6 +199,9 @@ pub struct Report {
     pub vulnerabilities: Vec<Value>,
     /// Only severities that occur.
     pub vulnerability_counts: BTreeMap<String, u64>,
+    /// What was scanned and with which database; absent when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Value>,
     /// Standard output of the test run.
     pub test_log: Vec<String>,
     /// Equals `errors.is_empty()`.

@@ -35,6 +35,8 @@ pub struct App {
     pub layers: Arc<LayerCache>,
     /// Where engines run.
     pub sandbox: Arc<dyn Sandbox>,
+    /// Advisories, if a database is configured.
+    pub advisories: Option<scan::Database>,
     /// What blocks.
     pub policy: Policy,
     /// Passwords and tokens.

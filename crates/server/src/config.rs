@@ -27,6 +27,8 @@ pub struct Config {
     pub public_url: String,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Advisories.
+    pub advisories: Advisories,
     /// The gate.
     pub gate: Gate,
     /// Connections.
@@ -57,6 +59,14 @@ pub enum Untagged {
     Remove,
     /// They stay until somebody deletes them.
     Keep,
+}
+
+/// Where the knowledge of vulnerabilities is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Advisories {
+    /// Database made by `plimsoll advisories build`; nothing is scanned if empty.
+    pub path: PathBuf,
 }
 
 /// Settings of the gate.
@@ -172,6 +182,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: String::new(),
             trusted_proxies: Vec::new(),
+            advisories: Advisories::default(),
             gate: Gate::default(),
             http: Http::default(),
             registry: Registry::default(),

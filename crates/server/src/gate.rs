@@ -64,7 +64,7 @@ async fn look_into(app: &Arc<App>, source: Arc<PushedImage>, digest: &Digest) ->
             }
             found
         };
-        let fixed = gather_static(&*reading, &digest, &platform(), &mut known);
+        let fixed = gather_static(&*reading, &digest, &platform(), &mut known).scan(app.advisories.as_ref());
         let read_now = |layer: &&Arc<LayerEvidence>| missed.contains(&layer.digest);
         fixed
             .inspection

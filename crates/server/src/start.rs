@@ -137,6 +137,17 @@ fn secret(path: &Path) -> anyhow::Result<[u8; 32]> {
     Ok(key)
 }
 
+/// A database that is named must be there: a gate that was told to scan never goes on without.
+fn advisories(path: &Path) -> anyhow::Result<Option<scan::Database>> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let database = scan::Database::open(path)
+        .with_context(|| format!("the advisory database {} cannot be used; check advisories.path", path.display()))?;
+    database.verify()?;
+    Ok(Some(database))
+}
+
 fn policy(path: &Path) -> anyhow::Result<Policy> {
     if path.as_os_str().is_empty() {
         return Ok(Policy::default());
@@ -180,6 +191,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         logs: BuildLogs::open(&data.join("logs"))?,
         layers: Arc::new(layers),
         sandbox,
+        advisories: advisories(&config.advisories.path)?,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),
         tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),

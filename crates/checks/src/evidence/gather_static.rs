@@ -8,7 +8,7 @@ use model::{
     manifest::{MANIFEST_MAX_BYTES, MANIFEST_PATH},
 };
 
-use super::{ImageEvidence, ImageFacts, LayerFacts, ManifestEvidence, StaticEvidence};
+use super::{ImageEvidence, ImageFacts, LayerFacts, ManifestEvidence, SecurityEvidence, StaticEvidence};
 
 /// Looks at the image `top` of a source. Layers whose evidence `known` brings are not read again. Blocks; call it on a thread that may.
 pub fn gather_static(
@@ -26,11 +26,12 @@ pub fn gather_static(
         }
     };
     let manifest = manifest_of(&inspection, source);
-    StaticEvidence { top: top.clone(), image: ImageEvidence::Read(Box::new(facts_of(&inspection))), manifest, inspection: Some(inspection) }
+    let image = ImageEvidence::Read(Box::new(facts_of(&inspection)));
+    StaticEvidence { top: top.clone(), image, manifest, security: SecurityEvidence::NoDatabase, inspection: Some(inspection) }
 }
 
 fn without_image(top: &Digest, image: ImageEvidence, manifest: ManifestEvidence) -> StaticEvidence {
-    StaticEvidence { top: top.clone(), image, manifest, inspection: None }
+    StaticEvidence { top: top.clone(), image, manifest, security: SecurityEvidence::NoDatabase, inspection: None }
 }
 
 /// What is in `/dev` is hidden by the sandbox's own, as it is everywhere.

@@ -4,6 +4,7 @@
 
 mod gather_run;
 mod gather_static;
+mod security;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use gather_run::{RunSetup, gather_run};
 pub use gather_static::gather_static;
+pub use security::{Scanned, SecurityEvidence};
 
 use crate::contract;
 
@@ -34,6 +36,8 @@ pub struct Evidence {
     pub image: ImageEvidence,
     /// Its `/var/manifest.json`.
     pub manifest: ManifestEvidence,
+    /// What is known to be wrong with its packages.
+    pub security: SecurityEvidence,
     /// Under which conditions it is tested.
     pub terms: Terms,
     /// The test run.
@@ -163,14 +167,24 @@ pub struct StaticEvidence {
     pub image: ImageEvidence,
     /// Its manifest.
     pub manifest: ManifestEvidence,
+    /// What is known to be wrong with its packages, once [`StaticEvidence::scan`] has looked.
+    pub security: SecurityEvidence,
     /// The image as read, for the run and for whoever keeps the evidence of its layers.
     pub inspection: Option<Inspection>,
 }
 
 impl StaticEvidence {
+    /// Looks the packages up in a database of advisories. Without one nothing is known, and the evidence says so.
+    #[must_use]
+    pub fn scan(mut self, database: Option<&scan::Database>) -> Self {
+        self.security = SecurityEvidence::gather(self.inspection.as_ref(), database);
+        self
+    }
+
     /// All evidence together.
     pub fn with(&self, terms: Terms, run: RunEvidence) -> Evidence {
-        Evidence { top: self.top.clone(), image: self.image.clone(), manifest: self.manifest.clone(), terms, run }
+        let Self { top, image, manifest, security, inspection: _ } = self;
+        Evidence { top: top.clone(), image: image.clone(), manifest: manifest.clone(), security: security.clone(), terms, run }
     }
 
     /// The engine this image says it is, or the finding that says why it says none: the reason of an unclaimed push.

@@ -162,6 +162,7 @@ impl Builder {
             top: Digest::of(b"manifest"),
             image: ImageEvidence::Read(Box::new(facts())),
             manifest: ManifestEvidence::found("var/manifest.json", manifest.to_string().into_bytes()),
+            security: SecurityEvidence::NoDatabase,
             terms: Terms::default(),
             run: RunEvidence::Pending,
         };
@@ -172,6 +173,12 @@ impl Builder {
     pub(crate) fn evidence(self) -> Evidence {
         let run = self.other_run.unwrap_or_else(|| RunEvidence::Done(Box::new(Outcome::Ran(self.run))));
         Evidence { run, ..self.evidence }
+    }
+
+    /// With what a look into a database gave.
+    pub(crate) fn security(mut self, security: SecurityEvidence) -> Self {
+        self.evidence.security = security;
+        self
     }
 
     /// The evidence before the run.
@@ -422,7 +429,9 @@ fn the_registered_capability_counts_before_the_manifest() {
 fn an_unclaimed_push_has_the_reason_that_counts() {
     let claim = |builder: Builder| {
         let Evidence { top, image, manifest, .. } = builder.evidence();
-        StaticEvidence { top, image, manifest, inspection: None }.claimed_engine().map_err(|finding| finding.code)
+        StaticEvidence { top, image, manifest, security: SecurityEvidence::NoDatabase, inspection: None }
+            .claimed_engine()
+            .map_err(|finding| finding.code)
     };
     assert_eq!(claim(webhook()).unwrap().to_string(), ENGINE);
     let broken = || webhook().layer_problem(LayerProblem::NotATar);

@@ -196,7 +196,7 @@ fn footer(report: &Report) -> String {
         Verdict::NotTestable => "not testable",
     };
     let unscanned = report.checks.iter().any(|check| check.id == "security" && check.status == CheckStatus::Error);
-    let banner = if unscanned { "NOT SCANNED for vulnerabilities: no advisory database is loaded.\n" } else { "" };
+    let banner = if unscanned { "NOT SCANNED for vulnerabilities; see check security.\n" } else { "" };
     format!("{banner}Verdict: {verdict}{with}\nFindings hash: {}\n", report.findings_hash)
 }
 

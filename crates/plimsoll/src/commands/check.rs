@@ -36,6 +36,9 @@ pub struct Args {
     /// What the engine is registered for, such as keyword or transcription [default: what its manifest says]
     #[arg(long, value_parser = category)]
     category: Option<Capability>,
+    /// Database of advisories, made by "plimsoll advisories build"
+    #[arg(long, value_name = "FILE")]
+    advisories: Option<PathBuf>,
     /// Keep unpacked layers in this folder and use them again; a server's own will do [default: a temporary folder]
     #[arg(long)]
     layers: Option<PathBuf>,
@@ -85,9 +88,11 @@ fn exit_code(report: &Report) -> ExitCode {
 async fn judge(args: &Args, policy: &Policy) -> anyhow::Result<Report> {
     let opened = image::open(&args.image)?;
     let source: Arc<dyn BlobSource> = Arc::from(opened.source);
+    let database = args.advisories.as_deref().map(scan::Database::open).transpose()?;
     let bar = progress::spinner("reading the image");
     let (reading, top) = (source.clone(), opened.top.clone());
-    let fixed = tokio::task::spawn_blocking(move || gather_static(&*reading, &top, &platform(), &mut |_| None)).await?;
+    let fixed =
+        tokio::task::spawn_blocking(move || gather_static(&*reading, &top, &platform(), &mut |_| None).scan(database.as_ref())).await?;
     bar.set_message("running the engine");
     let terms = Terms { deployment_model: args.deployment_model, capability: args.category, ..Terms::default() };
     let scratch = tempfile::tempdir().context("no folder for temporary files could be made; set TMPDIR")?;

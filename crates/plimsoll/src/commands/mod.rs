@@ -1,5 +1,6 @@
 //! The commands, by name.
 
+mod advisories;
 mod check;
 mod demo;
 mod doctor;
@@ -16,6 +17,9 @@ use clap::Subcommand;
 /// What can be typed.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Make a database of advisories, or say what is in one
+    #[command(subcommand)]
+    Advisories(advisories::Action),
     /// Judge an image here, with the same checks as the gate
     Check(check::Args),
     /// Start a server, push a sample engine and watch it being certified
@@ -47,6 +51,7 @@ pub const COULD_NOT_RUN: u8 = 3;
 /// Runs a command. 0 good, 1 the image has blocking findings, 2 wrong usage (clap's own), 3 could not run.
 pub fn run(command: Command) -> ExitCode {
     let done = match command {
+        Command::Advisories(action) => advisories::run(action),
         Command::Check(args) => check::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Doctor => Ok(doctor::run()),

@@ -120,7 +120,11 @@ pub fn inventory(image: &Inspection) -> Inventory {
     for teller in TELLERS {
         for told in told(image, teller) {
             let telling = (teller.read)(&told.file.bytes);
-            let trouble = if told.file.truncated { Some("is too long to be read to its end".to_owned()) } else { telling.trouble };
+            let trouble = if told.file.truncated && (teller.whole || telling.packages.is_empty()) {
+                Some("is too long to be read to its end".to_owned())
+            } else {
+                telling.trouble
+            };
             made.warnings
                 .extend(trouble.map(|trouble| Warning { path: told.path.to_owned(), message: format!("/{} {trouble}", told.path) }));
             let ecosystem = match teller.ecosystem {

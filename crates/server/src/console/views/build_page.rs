@@ -208,6 +208,7 @@ pub mod tests {
             inspect: vec![],
             vulnerabilities: vec![],
             vulnerability_counts: std::collections::BTreeMap::new(),
+            scan: None,
             test_log: vec![],
             success: false,
             errors: vec!["Output check: .object[3] should have required property 'label'".into()],
