@@ -84,7 +84,7 @@ impl Builder {
         let mut text = Vec::new();
         for index in 0..archive.len().min(MOST) {
             let member = archive.by_index(index).map_err(broken)?;
-            if !member.name().ends_with(".json") {
+            if !member.name().is_ok_and(|name| name.ends_with(".json")) {
                 continue;
             }
             text.clear();
