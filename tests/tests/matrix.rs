@@ -140,5 +140,4 @@ fn sbom(registry: &Registry, subject: &str) {
     let listed: Value = serde_json::from_str(&listed.body).unwrap();
     assert_eq!((listed["manifests"].as_array().unwrap().len(), &listed["manifests"][0]["digest"]), (1, &json!(digest)), "{listed:#}");
     assert_eq!(registry.get(&format!("1/matrix/blobs/{layer}")).is(200).body, document);
-    println!("SBOM {digest} is a referrer of {subject}");
 }

@@ -24,6 +24,8 @@ use std::{
     time::SystemTime,
 };
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+
 use crate::{
     beneath,
     caps::Caps,
@@ -142,7 +144,8 @@ impl LayerCache {
             let lock = cache.lock(hex, File::lock_shared)?;
             if cache.is_complete(hex, &lock, &boot) {
                 // The time of the latest use; a clock that cannot be set costs the order of removal only.
-                let _ = lock.set_modified(SystemTime::now());
+                let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+                let _ = rustix::fs::futimens(&lock, &Timestamps { last_access: now, last_modification: now });
                 return Ok(Lease { path: cache.dir.join(hex), lock: Some(lock), cache: cache.clone() });
             }
             drop(lock);

@@ -57,7 +57,7 @@ pub fn listen(keeper: Arc<Keeper>, data: &Path, stop: CancellationToken) -> anyh
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let open = File::open(&folder)?;
         match fs::remove_file(address(&open)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => UnixListener::bind(address(&open)),
         }
     };

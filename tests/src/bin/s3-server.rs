@@ -1,5 +1,5 @@
 //! A real S3 service for the tests, on a folder: `s3-server ROOT ADDRESS ACCESS_KEY SECRET_KEY`. Prints the address it listens on.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails when this does not start")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails when this does not start")]
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},

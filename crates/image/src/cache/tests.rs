@@ -79,7 +79,10 @@ impl House {
 
     /// Says that layer `n` was used so long ago.
     fn age(&self, n: usize, seconds: u64) {
-        File::open(self.lock_path(n)).unwrap().set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        File::open(self.lock_path(n))
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().unwrap() - Duration::from_secs(seconds))
+            .unwrap();
     }
 
     /// Another process that holds the lock of layer `n`, until it is killed.

@@ -79,13 +79,13 @@ fn info(path: &Path) -> anyhow::Result<()> {
     let database = Database::open(path)?;
     database.verify().context("the database must not be used")?;
     let meta = database.meta();
-    log::say(&format!("{}: {} advisories on {} packages, {} bytes", path.display(), meta.advisories, meta.packages, database.size()));
-    log::say(&format!("  id      {}", database.id()));
-    log::say(&format!("  newest  {}", meta.newest));
+    log::say(format!("{}: {} advisories on {} packages, {} bytes", path.display(), meta.advisories, meta.packages, database.size()));
+    log::say(format!("  id      {}", database.id()));
+    log::say(format!("  newest  {}", meta.newest));
     for (ecosystem, count) in &meta.ecosystems {
-        log::say(&format!("  {count:7} {ecosystem}"));
+        log::say(format!("  {count:7} {ecosystem}"));
     }
-    left_out(&meta.left_out).iter().for_each(|line| log::say(line));
+    left_out(&meta.left_out).iter().for_each(log::say);
     Ok(())
 }
 

@@ -247,9 +247,9 @@ impl Builder {
             }
             let mut events = Vec::new();
             for event in &range.events {
-                let kinds: [(&Option<String>, fn(String) -> Event); 3] =
-                    [(&event.introduced, Event::Introduced), (&event.fixed, Event::Fixed), (&event.last_affected, Event::LastAffected)];
-                events.extend(kinds.into_iter().filter_map(|(version, kind)| version.clone().map(kind)));
+                events.extend(event.introduced.clone().map(Event::Introduced));
+                events.extend(event.fixed.clone().map(Event::Fixed));
+                events.extend(event.last_affected.clone().map(Event::LastAffected));
             }
             match intervals(events, scheme) {
                 Some(intervals) => found.extend(intervals),

@@ -50,27 +50,27 @@ pub struct TokenForm {
 /// Why there is no token. The names are those of OAuth2.
 struct NoToken {
     error: &'static str,
-    problem: Problem,
+    problem: Box<Problem>,
     sentence: String,
 }
 
 impl NoToken {
     fn request(error: &'static str, sentence: impl Into<String>) -> Self {
         let sentence = sentence.into();
-        Self { error, problem: Problem::invalid(sentence.clone()), sentence }
+        Self { error, problem: Box::new(Problem::invalid(sentence.clone())), sentence }
     }
 }
 
 impl From<Problem> for NoToken {
     fn from(problem: Problem) -> Self {
-        Self { error: "invalid_grant", sentence: sentence(&problem), problem }
+        Self { error: "invalid_grant", sentence: sentence(&problem), problem: Box::new(problem) }
     }
 }
 
 impl IntoResponse for NoToken {
     /// In the forms of OAuth2 and of the registry at once: clients print one or the other.
     fn into_response(self) -> Response {
-        let (code, error) = match self.problem {
+        let (code, error) = match *self.problem {
             Problem::RateLimited { .. } => ("TOOMANYREQUESTS", "temporarily_unavailable"),
             Problem::InvalidInput { .. } => ("UNSUPPORTED", self.error),
             Problem::Internal { .. } => ("UNKNOWN", "server_error"),
@@ -86,7 +86,7 @@ impl IntoResponse for NoToken {
             let challenge = header::HeaderValue::from_static("Basic realm=\"plimsoll\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Problem::RateLimited { retry_after } = self.problem {
+        if let Problem::RateLimited { retry_after } = *self.problem {
             response.headers_mut().insert(header::RETRY_AFTER, retry_after.into());
         }
         response
@@ -145,7 +145,7 @@ async fn granted(app: &App, address: &str, form: TokenForm) -> Result<Response, 
     if form.grant_type == "refresh_token" {
         let caller = app.credentials.check_token(&app.db, &form.refresh_token, address, TokenKind::Refresh).await.map_err(|problem| {
             let mut refused = NoToken::from(problem);
-            if refused.problem == Problem::LoginFailed {
+            if *refused.problem == Problem::LoginFailed {
                 refused.sentence = "this login has expired or was revoked; log in again with docker login".into();
             }
             refused
@@ -177,7 +177,7 @@ async fn anonymous(app: &App, wanted: &[Scope]) -> Result<Response, NoToken> {
     if scopes.is_empty() {
         let host = app.public_url.split_once("://").map_or(app.public_url.as_str(), |(_, host)| host);
         let sentence = format!("log in first: docker login {host}");
-        return Err(NoToken { error: "invalid_grant", problem: Problem::Unauthenticated, sentence });
+        return Err(NoToken { error: "invalid_grant", problem: Box::new(Problem::Unauthenticated), sentence });
     }
     Ok(answer(app, Holder::default(), &scopes, Value::Null)?)
 }

@@ -130,14 +130,11 @@ impl World {
     }
 
     /// What a query or a deed of an account answers; it must succeed.
-    #[track_caller]
-    pub fn as_person<'w>(&'w self, email: &'w str, query: &'w str) -> impl Future<Output = Value> + 'w {
-        async move {
-            let session = self.session(email).await;
-            let answer = self.graphql(&session, query).await.is(200).json();
-            assert!(answer["errors"].is_null(), "{query}: {answer}");
-            answer["data"].clone()
-        }
+    pub async fn as_person(&self, email: &str, query: &str) -> Value {
+        let session = self.session(email).await;
+        let answer = self.graphql(&session, query).await.is(200).json();
+        assert!(answer["errors"].is_null(), "{query}: {answer}");
+        answer["data"].clone()
     }
 
     /// Adds somebody to organization 1, or another one.
