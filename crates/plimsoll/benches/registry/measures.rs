@@ -21,6 +21,7 @@ const PIECE: usize = 1 << 20;
 const CLIENTS: usize = 8;
 const TAGS: u64 = 1500;
 const LASTS: Duration = Duration::from_millis(1500);
+const ACCEPT: &str = "accept: application/vnd.oci.image.manifest.v1+json\r\n";
 const MANIFEST: &str = "content-type: application/vnd.oci.image.manifest.v1+json\r\n";
 
 /// Bytes nobody has sent before.
@@ -116,7 +117,7 @@ pub fn put_manifests(contender: &Contender, seed: u64) -> Result<f64> {
 }
 
 pub fn get_manifests(contender: &Contender) -> Result<f64> {
-    rate(contender, |client, n| client.expect(200, "GET", &format!("/v2/1/bench/manifests/t{}", n % TAGS), "", &[]).map(drop))
+    rate(contender, |client, n| client.expect(200, "GET", &format!("/v2/1/bench/manifests/t{}", n % TAGS), ACCEPT, &[]).map(drop))
 }
 
 /// Milliseconds of one list of all tags.
