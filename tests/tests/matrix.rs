@@ -43,6 +43,8 @@ impl Clients {
                 digest(&self.containerd.run(&["images", "list", &format!("name=={image}")]).succeeded().out)
             }
             other => {
+                // Of an image it has under two digests it would name the first.
+                self.containers.run(other, &["rmi", "--all", "--force"]).succeeded();
                 self.containers.run(other, &["pull", "--tls-verify=false", image]).succeeded();
                 let format =
                     ["inspect", "--type", "image", "--format", if other == "podman" { "{{.Digest}}" } else { "{{.FromImageDigest}}" }];

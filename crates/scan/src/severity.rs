@@ -73,6 +73,12 @@ impl Score {
     /// Scores a vector of version 2, 3 or 4; `None` when it is none.
     pub fn of_vector(vector: &str) -> Option<Self> {
         let vector = vector.trim();
+        // The base metrics are mandatory (specification of version 3, §6); without them the score would be a zero that nobody gave.
+        const BASE: [&str; 8] = ["AV", "AC", "PR", "UI", "S", "C", "I", "A"];
+        let has = |metric: &&str| vector.split('/').any(|part| part.split_once(':').is_some_and(|(name, _)| name == *metric));
+        if vector.starts_with("CVSS:3") && !BASE.iter().all(|metric| has(&metric)) {
+            return None;
+        }
         // Scores of version 2 come without a prefix.
         let prefixed = if vector.starts_with("CVSS:") { vector.to_owned() } else { format!("CVSS:2.0/{vector}") };
         let score = match prefixed.parse::<cvss::Cvss>() {

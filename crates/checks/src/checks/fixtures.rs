@@ -9,6 +9,8 @@ pub(crate) enum Expected {
     Passed,
     /// Nothing blocks; with the code of the one finding.
     Warned(&'static str),
+    /// Passed, with a remark; with the code of the first.
+    Noted(&'static str),
     /// The worst finding blocks; with its code.
     Failed(&'static str),
     /// Skipped, with a part of the reason.
@@ -31,6 +33,10 @@ impl Fixture {
 
     pub(crate) fn warn(name: &'static str, evidence: Builder, code: &'static str) -> Self {
         Self { name, evidence, expected: Expected::Warned(code) }
+    }
+
+    pub(crate) fn note(name: &'static str, evidence: Builder, code: &'static str) -> Self {
+        Self { name, evidence, expected: Expected::Noted(code) }
     }
 
     pub(crate) fn fail(name: &'static str, evidence: Builder, code: &'static str) -> Self {

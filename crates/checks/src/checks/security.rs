@@ -219,11 +219,11 @@ pub(super) mod tests {
             Fixture::fail("critical", with(vec![one("CVE-1", Level::Critical, Some("3.0.2"))]), "security.critical"),
             Fixture::warn("exploited", with(vec![exploited]), "security.exploited"),
             Fixture::warn("high", with(vec![one("CVE-2", Level::High, None)]), "security.high"),
-            Fixture::warn("medium", with(vec![one("CVE-3", Level::Medium, None)]), "security.medium"),
-            Fixture::warn("low", with(vec![one("CVE-4", Level::Low, None)]), "security.low"),
-            Fixture::warn("negligible", with(vec![one("CVE-5", Level::Negligible, None)]), "security.negligible"),
+            Fixture::note("medium", with(vec![one("CVE-3", Level::Medium, None)]), "security.medium"),
+            Fixture::note("low", with(vec![one("CVE-4", Level::Low, None)]), "security.low"),
+            Fixture::note("negligible", with(vec![one("CVE-5", Level::Negligible, None)]), "security.negligible"),
             Fixture::warn("unknown", with(vec![one("CVE-6", Level::Unknown, None)]), "security.unknown"),
-            Fixture::warn("remark", with(vec![remark]), "security.informational"),
+            Fixture::note("remark", with(vec![remark]), "security.informational"),
             Fixture::warn("incomplete", webhook().security(odd), "security.incomplete"),
         ]
     }

@@ -36,6 +36,7 @@ fn every_check_says_what_its_fixtures_expect() {
         let reason = result.reason.clone().unwrap_or_default();
         let right = match &fixture.expected {
             Expected::Passed => result.status == CheckStatus::Passed && code.is_none(),
+            Expected::Noted(expected) => result.status == CheckStatus::Passed && code == Some(*expected),
             Expected::Warned(expected) => result.status == CheckStatus::Warned && code == Some(*expected),
             Expected::Failed(expected) => result.status == CheckStatus::Failed && code == Some(*expected),
             Expected::Skipped(expected) => result.status == CheckStatus::Skipped && reason.contains(expected),

@@ -13,6 +13,7 @@ mod netlink;
 mod outside;
 mod process;
 mod recorder;
+mod resolver;
 
 use std::{
     io::{self, Error as IoError},

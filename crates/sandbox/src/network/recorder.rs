@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     sync::{
@@ -18,12 +18,12 @@ use model::network::{Decision, HostRule, NetworkPolicy, NetworkRecord, Process};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use super::{
-    build::{GATE_V4, GATE_V6},
     forward::{Ends, Flows, Pair, Way, copy_both},
     journal::{Attempt, Journal},
     names::Names,
     outside::Outside,
     process,
+    resolver::{DNS, about_itself, is_resolver},
 };
 use crate::wire::{
     dns,
@@ -41,9 +41,6 @@ const IN_A_ROW: usize = 256;
 const DRAIN: Duration = Duration::from_secs(2);
 /// For bytes that an engine left behind to be sent.
 const LAST_BYTES: Duration = Duration::from_secs(1);
-/// The host's name inside; whoever asks for it means itself.
-const OWN_NAMES: [&str; 2] = ["localhost", "engine"];
-const DNS: u16 = 53;
 const MDNS: u16 = 5353;
 
 /// The recorder of one network.
@@ -487,23 +484,6 @@ fn carry(recorder: &Weak<Recorder>, pair: &Pair) {
     if let Some(recorder) = recorder.upgrade() {
         recorder.over(pair.port);
     }
-}
-
-fn is_resolver(target: SocketAddr) -> bool {
-    target.port() == DNS && [IpAddr::V4(GATE_V4), IpAddr::V6(GATE_V6)].contains(&target.ip())
-}
-
-/// Questions about the engine's own machine are no attempt to reach anything.
-fn about_itself(query: &dns::Query) -> Option<Vec<u8>> {
-    let name = query.name.as_str();
-    if OWN_NAMES.contains(&name) || name.ends_with(".localhost") {
-        return Some(query.answer(Ipv4Addr::LOCALHOST, Some(Ipv6Addr::LOCALHOST)));
-    }
-    let own = name.strip_suffix(".in-addr.arpa").is_some_and(|address| address.ends_with(".127") || address == "2.255.19.198")
-        || name
-            .strip_suffix(".ip6.arpa")
-            .is_some_and(|address| address.ends_with("7.e.5.0.0.0.d.f") || address.ends_with("0.0.0.0.0.0.0.0"));
-    (own && query.kind == dns::PTR).then(|| query.refuse(dns::NO_SUCH_NAME))
 }
 
 /// The socket of a ping is known by the number in it.

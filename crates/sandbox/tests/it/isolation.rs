@@ -34,7 +34,8 @@ fn the_engine_is_alone_and_knows_nothing_of_the_host() {
     let lines = stdout(&record);
     assert_eq!(lines[..2], ["engine", "(none)"]);
     assert!(lines.contains(&"/proc/1") && lines.iter().filter(|line| line.starts_with("/proc/")).count() <= 2, "{lines:?}");
-    assert!(lines.contains(&"lo") && !lines.contains(&"eth0"), "{lines:?}");
+    // The only way out is the recorder's.
+    assert!(lines.windows(2).any(|pair| pair == ["eth0", "lo"]), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("plimsoll")), "{lines:?}");
     let groups: Vec<_> =
         lines.iter().filter(|line| line.contains(":memory:") || line.contains(":pids:") || line.starts_with("0::")).collect();

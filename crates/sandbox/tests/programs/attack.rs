@@ -50,7 +50,9 @@ fn attempt(parts: &[&str]) -> Result<String> {
         ["udplite", port] => raw(2, 2, 136, v4([9, 9, 9, 9], port.parse().unwrap()), b"hello", 0),
         ["fastopen", port] => raw(2, 1, 0, v4([5, 6, 7, 8], port.parse().unwrap()), b"hi", 0x2000_0000),
         ["mptcp", port] => mptcp(port.parse().unwrap()),
+        // SAFETY: io_uring_setup with a null pointer for its parameters: the kernel refuses it or makes a descriptor, and touches no memory of ours.
         ["io_uring"] => answer(unsafe { syscall(425, 4, 0, 0, 0) }),
+        // SAFETY: socket(2) takes plain numbers.
         ["family", family, kind] => answer(unsafe { socket(family.parse().unwrap(), kind.parse().unwrap(), 0) }.into()),
         ref other => panic!("no attack {other:?}"),
     }
@@ -196,19 +198,23 @@ fn v6(ip: Ipv6Addr, port: u16) -> Vec<u8> {
 }
 
 fn raw(family: c_int, kind: c_int, protocol: c_int, to: Vec<u8>, bytes: &[u8], flags: c_int) -> Result<String> {
+    // SAFETY: socket(2) takes plain numbers.
     let fd = unsafe { socket(family, kind, protocol) };
     if fd < 0 {
         return Err(Error::last_os_error());
     }
+    // SAFETY: both pointers come with the lengths of the vectors they point into, which live until the call returns.
     let sent = unsafe { sendto(fd, bytes.as_ptr(), bytes.len(), flags, to.as_ptr(), to.len() as u32) };
     answer(sent as i64)
 }
 
 fn mptcp(port: u16) -> Result<String> {
+    // SAFETY: socket(2) takes plain numbers.
     let fd = unsafe { socket(2, 1, 262) };
     if fd < 0 {
         return Err(Error::last_os_error());
     }
     let to = v4([7, 7, 7, 7], port);
+    // SAFETY: the pointer comes with the length of the vector it points into, which lives until the call returns.
     answer(unsafe { connect(fd, to.as_ptr(), to.len() as u32) }.into())
 }
