@@ -192,15 +192,17 @@ fn connects(port: u16) -> Vec<Attempt> {
     ];
     targets.extend(own.ok().map(|address| (address.ip().to_string(), port)));
     let connect = |(address, port): (String, u16)| Attempt {
+        // Its own loopback is no way out, so that attempt stands in the program's own line alone.
+        told: if address == "127.0.0.1" { &["connect"] } else { &["network."] },
         words: vec!["connect".to_owned(), address, port.to_string()],
-        ..attempt("connects to", &[], &["connect"])
+        ..attempt("connects to", &[], &[])
     };
     targets.into_iter().map(connect).collect()
 }
 
 /// An engine that does its work and does not want to end.
 fn deaf(engine: &str) -> Pack {
-    let ignore = "unsafe extern \"C\" { fn signal(number: i32, action: usize) -> usize; } unsafe { signal(15, 1); } let port = ";
+    let ignore = include_str!("../hostile/deaf.txt").trim_end();
     Keyword::new(engine).with_line("let port = ", ignore).pack()
 }
 

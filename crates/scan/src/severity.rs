@@ -75,8 +75,8 @@ impl Score {
         let vector = vector.trim();
         // The base metrics are mandatory (specification of version 3, §6); without them the score would be a zero that nobody gave.
         const BASE: [&str; 8] = ["AV", "AC", "PR", "UI", "S", "C", "I", "A"];
-        let has = |metric: &&str| vector.split('/').any(|part| part.split_once(':').is_some_and(|(name, _)| name == *metric));
-        if vector.starts_with("CVSS:3") && !BASE.iter().all(|metric| has(&metric)) {
+        let has = |metric: &str| vector.split('/').any(|part| part.split_once(':').is_some_and(|(name, _)| name == metric));
+        if vector.starts_with("CVSS:3") && !BASE.iter().all(|metric| has(metric)) {
             return None;
         }
         // Scores of version 2 come without a prefix.
