@@ -115,7 +115,6 @@ const TELLERS: &[Teller] = &[apk::TELLER, dpkg::TELLER, dpkg::DISTROLESS, npm::T
 pub fn inventory(image: &Inspection) -> Inventory {
     let system = system::of(image);
     let mut made = Inventory { system: system.name, ..Inventory::default() };
-    made.warnings.extend(system.warning);
     let mut owned = HashSet::new();
     for teller in TELLERS {
         for told in told(image, teller) {
