@@ -39,6 +39,24 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Where blobs are kept.
     pub storage: Storage,
+    /// The tool that validates results.
+    pub validate: Validate,
+}
+
+/// Settings of the tool that validates results.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Validate {
+    /// What becomes of keys that the standard does not list; at the gate they are always errors.
+    pub unknown_fields: checks::contract::output::UnknownFields,
+    /// HTTP status of the answer to an invalid document.
+    pub invalid_status: u16,
+}
+
+impl Default for Validate {
+    fn default() -> Self {
+        Self { unknown_fields: Default::default(), invalid_status: 400 }
+    }
 }
 
 /// Settings of connections.
@@ -188,6 +206,7 @@ impl Default for Config {
             registry: Registry::default(),
             sandbox: Sandbox::default(),
             storage: Storage::default(),
+            validate: Validate::default(),
         }
     }
 }
@@ -272,6 +291,9 @@ impl Config {
             // The token specification: clients that know no other life use a token for that long.
             return Err(ConfigError::Wrong(format!("registry.token_seconds: at least {SHORTEST_TOKEN} seconds are needed")));
         }
+        if !matches!(config.validate.invalid_status, 200 | 400..=499) {
+            return Err(ConfigError::Wrong("validate.invalid_status: must be 200 or from 400 to 499".into()));
+        }
         Ok(config)
     }
 
@@ -324,7 +346,12 @@ mod tests {
         std::fs::write(&file, "[registry.door]\nrefuse = [\"not-an-image\", \"unclaimed\"]\n").unwrap();
         let config = Config::load(Some(&file), &Overrides::default()).unwrap();
         assert_eq!(config.registry.door.refuse, [DoorRule::NotAnImage, DoorRule::Unclaimed]);
-        for (wrong, says) in [("[registry.door]\nrefuse = [\"ugly\"]\n", "ugly"), ("[registry]\ntoken_seconds = 59\n", "at least 60")] {
+        for (wrong, says) in [
+            ("[registry.door]\nrefuse = [\"ugly\"]\n", "ugly"),
+            ("[registry]\ntoken_seconds = 59\n", "at least 60"),
+            ("[validate]\ninvalid_status = 500\n", "400 to 499"),
+            ("[validate]\nunknown_fields = \"keep\"\n", "keep"),
+        ] {
             std::fs::write(&file, wrong).unwrap();
             let error = Config::load(Some(&file), &Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");

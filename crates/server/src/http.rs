@@ -12,7 +12,7 @@ use axum::{
 };
 use model::id::BuildId;
 use serde_json::json;
-use store::builds;
+use store::{builds, engines};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     auth::{self, Caller, permission::Permission, token_endpoint},
     console,
     error::Problem,
-    graphql,
+    graphql, tools,
 };
 
 /// Every route of the server.
@@ -29,6 +29,9 @@ pub fn router(app: Arc<App>, registry: Router) -> Router {
     let api = Router::new()
         .route("/v3/graphql", post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
         .route("/v3/builds/{id}/report", get(report))
+        .route("/v3/engines/{id}/manifest", get(engine_manifest))
+        .route("/v3/tools/engine/validate", tools::route())
+        .route("/v3/tools/engine/validate/", tools::route())
         .route("/v2/token", get(token_endpoint::get).post(token_endpoint::post))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -80,6 +83,28 @@ async fn report(
         (header::CONTENT_TYPE, "application/json".to_owned()),
         (header::CONTENT_DISPOSITION, file),
         (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, document).into_response())
+}
+
+/// `GET /v3/engines/{id}/manifest`: a manifest of this engine, ready to be put into an image.
+async fn engine_manifest(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = caller(&app, peer, &headers).await?;
+    caller.require(Permission::ReadEngines)?;
+    let missing = || Problem::NotFound { object: "Engine", id: id.chars().take(80).collect() };
+    let engine = engines::by_id(app.db.read(), id.parse().map_err(|_| missing())?).await?;
+    let engine = engine.filter(|engine| engine.organization == caller.organization && !engine.deleted).ok_or_else(missing)?;
+    let url = format!("{}/engines/{}", app.public_url, engine.id);
+    let document = format!("{:#}\n", checks::contract::manifest::generate(engine.id, engine.category, &url));
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"manifest.json\""),
+        (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, document).into_response())
 }

@@ -18,6 +18,7 @@ pub mod ops;
 pub mod pushed_image;
 mod start;
 pub mod told;
+mod tools;
 
 pub use start::{Server, start};
 

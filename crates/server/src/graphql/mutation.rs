@@ -9,6 +9,7 @@ use super::{
     identity::{LoginInfo, Organization},
     parse_id,
     repository::Repository,
+    scalars::JsonData,
     token::{CreateApiToken, CreateRobotToken, DeletePayload, NewToken},
     visitor,
 };
@@ -23,6 +24,7 @@ use crate::{
         revoke_token::revoke_token,
         set_repository_public::set_repository_public,
     },
+    tools,
 };
 
 /// Deeds.
@@ -105,6 +107,12 @@ impl Mutation {
     async fn revoke_token(&self, ctx: &Context<'_>, id: ID) -> Result<DeletePayload> {
         let token = revoke_token(app(ctx), caller(ctx)?, parse_id(&id, "Token")?).await?;
         Ok(DeletePayload { id, message: format!("Token {:?} is revoked", token.name) })
+    }
+
+    /// Validates a result by the output standard, as the tool at `/v3/tools/engine/validate` does.
+    async fn validate_engine_output(&self, ctx: &Context<'_>, input: JsonData) -> Result<bool> {
+        caller(ctx)?;
+        Ok(tools::validate_output(app(ctx), input.0.to_string().into_bytes()).await?)
     }
 
     /// Lets anybody pull from a repository of the caller's organization, or no longer.

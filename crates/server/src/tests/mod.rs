@@ -4,4 +4,5 @@ mod door;
 mod rights;
 mod throttling;
 mod tokens;
+mod tools;
 mod world;

@@ -4,6 +4,7 @@
 
 mod fields;
 mod file;
+mod generate;
 mod hosts;
 mod identity;
 mod look;
@@ -30,6 +31,7 @@ use crate::{
     wording::{clip, count, list},
 };
 
+pub use generate::generate;
 pub use hosts::host_of;
 pub use normal::normalise;
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::contract::json::Node;
 
-static ROOT_OBJECT: Object = Object {
+pub(super) static ROOT_OBJECT: Object = Object {
     open: true,
     required: &[],
     fields: &[

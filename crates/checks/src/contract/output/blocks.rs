@@ -123,15 +123,7 @@ static LANDMARK: Object = Object {
 static LANDMARKS: List = List { least: 0, of: Shape::Object(&LANDMARK), also: nothing_else };
 
 /// Data under the ids of schemas of users.
-pub(super) fn structured_data(node: &Node<'_>, path: &Path<'_>, checker: &mut Checker) {
-    checker.check(&Shape::AnyObject, node, path);
-    for member in node.value.object().unwrap_or_default() {
-        if !is_lower_uuid(&member.key) {
-            let params = json!({ "additionalProperty": member.key });
-            checker.fail(node, path, "additionalProperties", params, "should NOT have additional properties");
-        }
-    }
-}
+const STRUCTURED_DATA: Shape = Shape::Keyed(is_lower_uuid);
 
 /// The form of an id in `structuredData` and `validationContracts`.
 pub(super) fn is_lower_uuid(text: &str) -> bool {
@@ -177,7 +169,7 @@ pub(super) static OBJECT_RESULT: Object = Object {
         ("objectCategory", Shape::List(&CATEGORIES)),
         ("boundingPoly", Shape::List(&POLYGON)),
         ("gps", Shape::List(&GPS)),
-        ("structuredData", Shape::Own(structured_data)),
+        ("structuredData", STRUCTURED_DATA),
         ("vendor", Shape::AnyObject),
         ("libraryId", Shape::Text),
         ("entityId", Shape::Text),
@@ -232,7 +224,7 @@ pub(super) static SERIES_ITEM: Object = Object {
         ("emotions", Shape::List(&EMOTIONS)),
         ("object", Shape::Object(&OBJECT_RESULT)),
         ("gps", Shape::List(&GPS)),
-        ("structuredData", Shape::Own(structured_data)),
+        ("structuredData", STRUCTURED_DATA),
         ("vendor", Shape::AnyObject),
         ("media", Shape::Object(&MEDIA_ITEM)),
         ("libraryId", Shape::Text),

@@ -15,8 +15,10 @@ mod object;
 mod preamble;
 mod sentiment;
 mod shape;
+mod strip;
 mod summary;
 mod text;
+mod tool;
 mod transcript;
 mod violation;
 
@@ -24,6 +26,7 @@ use crate::contract::json::Node;
 
 use shape::{Checker, Path};
 
+pub use tool::{Answer, UnknownFields, tool};
 pub use violation::Violation;
 
 /// A contract with a formal definition.

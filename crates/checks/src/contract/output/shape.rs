@@ -28,6 +28,8 @@ pub(super) enum Shape {
     Object(&'static Object),
     /// A list.
     List(&'static List),
+    /// An object of free values whose keys have to be of a certain form.
+    Keyed(fn(&str) -> bool),
     /// Something with a rule of its own.
     Own(fn(&Node<'_>, &Path<'_>, &mut Checker)),
 }
@@ -168,7 +170,9 @@ impl Checker {
             (Shape::Text, Value::Text(_)) | (Shape::Flag, Value::Flag(_)) | (Shape::AnyObject, Value::Object(_)) => {}
             (Shape::Text, _) => self.wrong_type(node, path, "string"),
             (Shape::Flag, _) => self.wrong_type(node, path, "boolean"),
-            (Shape::AnyObject | Shape::Object(_), value) if value.object().is_none() => self.wrong_type(node, path, "object"),
+            (Shape::AnyObject | Shape::Object(_) | Shape::Keyed(_), value) if value.object().is_none() => {
+                self.wrong_type(node, path, "object")
+            }
             (Shape::OneOf(words), value) => self.one_of(words, value.text(), node, path),
             (Shape::Number(least, most), value) => match value.number() {
                 Some(number) => self.bounds(number, *least, *most, node, path),
@@ -181,6 +185,9 @@ impl Checker {
             (Shape::Object(object), _) => self.object(object, node, path),
             (Shape::List(list), Value::List(items)) => self.list(list, items, node, path),
             (Shape::List(_), _) => self.wrong_type(node, path, "array"),
+            (Shape::Keyed(fits), value) => {
+                value.object().unwrap_or_default().iter().filter(|member| !fits(&member.key)).for_each(|member| self.unknown(member, path));
+            }
             (Shape::Own(own), _) => own(node, path, self),
             (Shape::AnyObject, _) => {}
         }

@@ -277,7 +277,7 @@ pub mod tests {
             report,
             history: &history,
             log: &log,
-            place: Place { host: "127.0.0.1:8080", plain_http: true },
+            place: Place { url: "http://127.0.0.1:8080", host: "127.0.0.1:8080", plain_http: true },
             events: "/builds/3/events?from=17&seen=abc".into(),
             now: 1_716_200_060_000,
         };

@@ -1,7 +1,7 @@
 //! The page of one engine: what it is, how to push to it, what was pushed.
 
 use askama::Template;
-use model::{build::BuildStatus, capability::Capability, engine::EngineState, finding::Severity, name::RepoName};
+use model::{build::BuildStatus, engine::EngineState, finding::Severity, name::RepoName};
 use serde::Deserialize;
 use store::{builds::Build, engines::Engine};
 
@@ -45,6 +45,8 @@ pub struct ReportedBuild {
 
 /// Where images are pushed to.
 pub struct Place<'a> {
+    /// Such as `https://gate.example.org`.
+    pub url: &'a str,
     /// Such as `gate.example.org` or `127.0.0.1:8080`.
     pub host: &'a str,
     /// Whether it is reached without TLS.
@@ -55,7 +57,7 @@ impl<'a> Place<'a> {
     /// The registry of the server with this address.
     pub fn of(public_url: &'a str) -> Self {
         let (scheme, host) = public_url.split_once("://").unwrap_or(("http", public_url));
-        Self { host, plain_http: scheme == "http" }
+        Self { url: public_url, host, plain_http: scheme == "http" }
     }
 }
 
@@ -117,7 +119,10 @@ impl EnginePage {
             login: format!("docker login {}", place.host),
             push: format!("docker tag my-engine {target}\ndocker push {target}"),
             plain_http: place.plain_http,
-            manifest: serde_json::to_string_pretty(&manifest(&engine)).unwrap_or_default(),
+            manifest: format!(
+                "{:#}",
+                checks::contract::manifest::generate(engine.id, engine.category, &format!("{}/engines/{}", place.url, engine.id))
+            ),
             builds: builds.into_iter().map(|reported| row(reported, now)).collect(),
             paging,
             name: engine.name,
@@ -158,37 +163,6 @@ fn repository(engine: &Engine) -> String {
     }
     let name = format!("{}/{}", engine.organization, image.trim_end_matches('-'));
     name.parse::<RepoName>().map_or_else(|_| format!("{}/engine", engine.organization), |name| name.as_str().to_owned())
-}
-
-/// A manifest to begin with: every required field, with values that suit the category.
-fn manifest(engine: &Engine) -> serde_json::Value {
-    let input = match engine.category {
-        Capability::Transcription | Capability::Speaker | Capability::Fingerprint => "audio/wav",
-        Capability::Face
-        | Capability::FacialFeatures
-        | Capability::LicensePlate
-        | Capability::Logo
-        | Capability::Object
-        | Capability::Text
-        | Capability::Verification => "image/png",
-        Capability::Anomaly => "text/csv",
-        Capability::Adapter | Capability::MediaOut => "video/mp4",
-        Capability::Correlation | Capability::Geolocation | Capability::Platform => "application/json",
-        _ => "text/plain",
-    };
-    let (output, mode) = match engine.category {
-        Capability::Adapter | Capability::MediaOut => ("video/mp4", "batch"),
-        _ => ("application/json", "chunk"),
-    };
-    serde_json::json!({
-        "engineId": engine.id,
-        "category": if engine.category.is_adapter() { "pull" } else { engine.category.as_str() },
-        "preferredInputFormat": input,
-        "supportedInputFormats": [input],
-        "outputFormats": [output],
-        "clusterSize": "small",
-        "engineMode": mode,
-    })
 }
 
 #[cfg(test)]
@@ -238,11 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_suits_the_category() {
-        for category in Capability::all() {
-            let manifest = manifest(&Engine { category, ..tests::engine() });
-            assert_eq!(Capability::from_word(manifest["category"].as_str().unwrap()), Some(category));
-            assert_eq!(manifest["supportedInputFormats"][0], manifest["preferredInputFormat"]);
-        }
+    fn the_manifest_is_shown_and_can_be_downloaded() {
+        let html = page(tests::engine(), vec![]);
+        let id = tests::engine().id;
+        assert!(html.contains(&format!("href=\"/v3/engines/{id}/manifest\" download")), "{html}");
+        assert!(html.contains("supportedInputFormats") && html.contains(&format!("https://gate.example.org/engines/{id}")), "{html}");
     }
 }
