@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, fmt};
 use model::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::told::Told;
+
 /// Version of what a pass yields: grows whenever the same bytes would give other evidence.
-pub const ANALYSER_VERSION: u32 = 2;
+pub const ANALYSER_VERSION: u32 = 3;
 
 /// A small file that is kept from every layer that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub struct Wanted {
     pub cap: u64,
 }
 
+/// Largest database of rpm that is kept, bytes. That of a full desktop has 60 MB.
+const RPM: u64 = 80 << 20;
+
 /// The files every pass keeps.
 pub const WANTED: &[Wanted] = &[
     Wanted { path: "etc/group", cap: 256 << 10 },
@@ -25,7 +30,15 @@ pub const WANTED: &[Wanted] = &[
     Wanted { path: "lib/apk/db/installed", cap: 32 << 20 },
     Wanted { path: "usr/lib/apk/db/installed", cap: 32 << 20 },
     Wanted { path: "usr/lib/os-release", cap: 16 << 10 },
+    Wanted { path: "usr/lib/sysimage/rpm/Packages", cap: RPM },
+    Wanted { path: "usr/lib/sysimage/rpm/Packages.db", cap: RPM },
+    Wanted { path: "usr/lib/sysimage/rpm/rpmdb.sqlite", cap: RPM },
+    Wanted { path: "usr/lib/sysimage/rpm/rpmdb.sqlite-wal", cap: RPM },
     Wanted { path: "var/lib/dpkg/status", cap: 32 << 20 },
+    Wanted { path: "var/lib/rpm/Packages", cap: RPM },
+    Wanted { path: "var/lib/rpm/Packages.db", cap: RPM },
+    Wanted { path: "var/lib/rpm/rpmdb.sqlite", cap: RPM },
+    Wanted { path: "var/lib/rpm/rpmdb.sqlite-wal", cap: RPM },
     Wanted { path: "var/manifest.json", cap: 1 << 20 },
     Wanted { path: "var/reprocess_job.txt", cap: 1 << 20 },
     Wanted { path: "var/upload_job.txt", cap: 1 << 20 },
@@ -37,6 +50,7 @@ const WANTED_ANYWHERE: &[Anywhere] = &[
     Anywhere { within: "", ends: ".egg-info", cap: 16 << 10 },
     Anywhere { within: "", ends: "/EGG-INFO/PKG-INFO", cap: 16 << 10 },
     Anywhere { within: "", ends: ".egg-info/PKG-INFO", cap: 16 << 10 },
+    Anywhere { within: "/specifications/", ends: ".gemspec", cap: 64 << 10 },
     Anywhere { within: "node_modules/", ends: "/package.json", cap: 256 << 10 },
     Anywhere { within: "var/lib/dpkg/status.d/", ends: "", cap: 64 << 10 },
 ];
@@ -96,6 +110,8 @@ pub struct LayerEvidence {
     pub entries: Vec<Entry>,
     /// Content of the [`WANTED`] files and of what installers leave behind of packages, by normalised path.
     pub files: BTreeMap<String, KeptFile>,
+    /// What programs, archives and lists of files say of packages.
+    pub told: Told,
     /// What is wrong with it, in the order found.
     pub problems: Vec<LayerProblem>,
 }
@@ -403,6 +419,7 @@ mod tests {
                 entry("c", EntryKind::OpaqueDir),
             ],
             files: [("a".to_owned(), KeptFile { bytes: vec![0, 255, 7], truncated: true })].into(),
+            told: Told::default(),
             problems: vec![LayerProblem::NotATar, LayerProblem::UnknownType { path: "x".into(), flag: '\u{ff}' }],
         }
     }

@@ -1,6 +1,6 @@
 //! One pass over a layer, as its bytes arrive: digest, decompression, diffID, members. Nothing is buffered but the evidence itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::digest::{Algorithm, Hasher};
 
@@ -11,6 +11,7 @@ use crate::{
     member::{self, Kind, Member},
     path,
     tar::{RawMember, TarReader, Visitor},
+    told::{Look, Told},
 };
 
 /// Bytes hashed together, so that plain bytes are still in the processor's cache when the next stage reads them.
@@ -72,8 +73,9 @@ impl LayerReader {
             (Compression::None, Algorithm::Sha256) => Some(digest.clone()),
             _ => Some(plain),
         };
-        let (entries, files, problems) = walk.collector.finish([archive, stream]);
-        LayerEvidence { digest, diff_id, compression, size: seen, uncompressed_size: inflate.produced(), entries, files, problems }
+        let Collected { entries, files, told, problems } = walk.collector.finish([archive, stream]);
+        let uncompressed_size = inflate.produced();
+        LayerEvidence { digest, diff_id, compression, size: seen, uncompressed_size, entries, files, told, problems }
     }
 }
 
@@ -102,11 +104,13 @@ struct Collector {
     caps: Caps,
     entries: Vec<Entry>,
     files: HashMap<String, KeptFile>,
-    /// Bytes in `files`.
+    told: Told,
+    /// Bytes in `files` and `told`.
     kept: usize,
     problems: Vec<LayerProblem>,
     more: u64,
     keeping: Option<Keeping>,
+    looking: Option<Looking>,
     /// Symbolic links of this layer, while no member lies behind them.
     links: HashSet<String>,
     has_hard_links: bool,
@@ -116,6 +120,21 @@ struct Keeping {
     path: String,
     cap: usize,
     file: KeptFile,
+}
+
+/// A file that is looked into and not kept.
+struct Looking {
+    path: String,
+    size: u64,
+    look: Look,
+}
+
+/// What the members of a layer gave.
+struct Collected {
+    entries: Vec<Entry>,
+    files: BTreeMap<String, KeptFile>,
+    told: Told,
+    problems: Vec<LayerProblem>,
 }
 
 impl Keeping {
@@ -139,6 +158,8 @@ impl Visitor for Collector {
         if let Some(keeping) = &mut self.keeping {
             let taken = keeping.room(bytes.len());
             keeping.file.bytes.extend_from_slice(&bytes[..taken]);
+        } else if let Some(looking) = &mut self.looking {
+            looking.look.data(bytes, KEPT.saturating_sub(self.kept));
         }
     }
 
@@ -146,6 +167,8 @@ impl Visitor for Collector {
         if let Some(keeping) = &mut self.keeping {
             let taken = keeping.room(usize::try_from(length).unwrap_or(usize::MAX));
             keeping.file.bytes.resize(keeping.file.bytes.len() + taken, 0);
+        } else if let Some(looking) = &mut self.looking {
+            looking.look.hole(length, KEPT.saturating_sub(self.kept));
         }
     }
 
@@ -153,6 +176,9 @@ impl Visitor for Collector {
         if let Some(Keeping { path, file, .. }) = self.keeping.take() {
             self.kept += file.bytes.len();
             self.files.insert(path, file);
+        }
+        if let Some(Looking { path, size, look }) = self.looking.take() {
+            self.kept += look.end(path, size, KEPT.saturating_sub(self.kept), &mut self.told);
         }
     }
 }
@@ -163,10 +189,12 @@ impl Collector {
             caps,
             entries: Vec::new(),
             files: HashMap::new(),
+            told: Told::default(),
             kept: 0,
             problems: Vec::new(),
             more: 0,
             keeping: None,
+            looking: None,
             links: HashSet::new(),
             has_hard_links: false,
         }
@@ -201,7 +229,12 @@ impl Collector {
         if matches!(entry.kind, EntryKind::Symlink(_)) {
             self.links.insert(entry.path.clone());
         }
-        if let Some(cap) = wanted(&entry.path) {
+        self.told.forget(&entry.path);
+        let cap = wanted(&entry.path);
+        if cap.is_none() && entry.kind == EntryKind::File {
+            self.looking = Some(Looking { path: entry.path.clone(), size: entry.size, look: Look::at(&entry.path) });
+        }
+        if let Some(cap) = cap {
             if let Some(replaced) = self.files.remove(&entry.path) {
                 self.kept -= replaced.bytes.len();
             }
@@ -213,7 +246,7 @@ impl Collector {
         }
     }
 
-    fn finish(mut self, last: [Option<LayerProblem>; 2]) -> (Vec<Entry>, std::collections::BTreeMap<String, KeptFile>, Vec<LayerProblem>) {
+    fn finish(mut self, last: [Option<LayerProblem>; 2]) -> Collected {
         let entries = std::mem::take(&mut self.entries);
         if self.has_hard_links {
             missing_targets(&entries, |problem| self.problem(problem));
@@ -223,7 +256,9 @@ impl Collector {
         }
         // What ended the pass is always kept, whatever came before it.
         self.problems.extend(last.into_iter().flatten());
-        (entries, self.files.into_iter().collect(), self.problems)
+        let Self { files, mut told, problems, .. } = self;
+        told.keep_owned(files.keys());
+        Collected { entries, files: files.into_iter().collect(), told, problems }
     }
 }
 

@@ -27,6 +27,7 @@ mod platform;
 mod read_file;
 mod source;
 mod tar;
+mod told;
 mod tree;
 mod unpack;
 
@@ -41,4 +42,5 @@ pub use manifest::{Descriptor, ImageRef, select};
 pub use platform::Platform;
 pub use read_file::{FileContent, ReadFileError};
 pub use source::{BlobSource, Opened, Transport, open};
+pub use told::{Archive, GoBuild, Program, Told, merged};
 pub use tree::{Node, ResolveError, Tree};

@@ -240,6 +240,7 @@ mod tests {
             uncompressed_size: 0,
             entries: entries.iter().map(entry).collect(),
             files: Map::new(),
+            told: crate::Told::default(),
             problems: vec![],
         }
     }

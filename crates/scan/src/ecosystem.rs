@@ -58,6 +58,19 @@ impl Ecosystem {
         Self::from_osv(&text)
     }
 
+    /// The packages of an operating system whose advisories are not known: they are listed and never matched. `kind` is their type in
+    /// package URLs, such as `rpm`.
+    pub fn of_unknown_system(kind: &str, id: &str) -> Self {
+        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let id = if id.is_empty() || id.len() > 64 || !id.bytes().all(good) { "unknown" } else { id };
+        Self(format!("{kind}/{id}"))
+    }
+
+    /// Whether advisories name source packages. AlmaLinux's name the built ones.
+    pub fn speaks_of_sources(&self) -> bool {
+        self.known().is_none_or(|known| known.0 != "AlmaLinux")
+    }
+
     /// As advisories spell it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -99,9 +112,12 @@ impl Ecosystem {
 
     /// A package URL without qualifiers (purl specification).
     pub fn purl(&self, name: &str, version: &str) -> String {
-        let kind = self.known().map_or("generic", |known| known.2);
+        let kind = self.known().map_or(self.0.as_str(), |known| known.2);
         let separator = |name: &str| if self.0 == "Maven" { name.replacen(':', "/", 1) } else { name.to_owned() };
-        format!("pkg:{kind}/{}@{}", escaped(&separator(name), b"/"), escaped(version, b""))
+        // The epoch of an rpm is a qualifier.
+        let (epoch, version) = version.split_once(':').filter(|_| kind.starts_with("rpm/")).map_or((None, version), |(a, b)| (Some(a), b));
+        let epoch = epoch.map_or_else(String::new, |epoch| format!("?epoch={epoch}"));
+        format!("pkg:{kind}/{}@{}{epoch}", escaped(&separator(name), b"/"), escaped(version, b""))
     }
 }
 
@@ -155,5 +171,9 @@ mod tests {
         assert_eq!(of("Debian:12").purl("libstdc++6", "12.2.0-14"), "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14");
         assert_eq!(of("Maven").purl("org.x:y", "1"), "pkg:maven/org.x/y@1");
         assert_eq!(of("Debian:12").namespace(), "debian:12");
+        assert_eq!(of("AlmaLinux:9").purl("vim", "2:8.2-1.el9"), "pkg:rpm/almalinux/vim@8.2-1.el9?epoch=2");
+        let fedora = Ecosystem::of_unknown_system("rpm", "fedora");
+        assert_eq!((fedora.purl("vim", "9.0-1"), Ecosystem::from_osv(fedora.as_str())), ("pkg:rpm/fedora/vim@9.0-1".to_owned(), None));
+        assert_eq!(Ecosystem::of_unknown_system("deb", "a b").as_str(), "deb/unknown");
     }
 }

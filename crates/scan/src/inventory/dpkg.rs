@@ -1,26 +1,19 @@
 //! Debian's packages: `var/lib/dpkg/status`, and a file per package in `status.d` of images without dpkg. Advisories speak of source packages.
 
-use super::{Named, Teller, Telling};
+use super::{Kept, Named, Source, Teller, Telling};
 
-pub(super) const TELLER: Teller = Teller { tells: |path| path == "var/lib/dpkg/status", read, ecosystem: None, whole: true };
+pub(super) const TELLER: Teller =
+    Teller { from: Source::File { tells: |path| path == "var/lib/dpkg/status", read }, ecosystem: Err("deb"), whole: true };
 
 /// Images of Debian's files without dpkg keep one file per package.
-pub(super) const DISTROLESS: Teller = Teller {
-    tells: |path| path.strip_prefix("var/lib/dpkg/status.d/").is_some_and(|name| !name.contains(['/', '.'])),
-    read,
-    ecosystem: None,
-    whole: false,
-};
+pub(super) const DISTROLESS: Teller = Teller { from: Source::File { tells, read }, ecosystem: Err("deb"), whole: true };
 
-/// Debian Policy reserves these folders to its own packages; what people install goes to `/usr/local`.
-pub(super) fn owns(path: &str) -> bool {
-    ["usr/lib/python3/dist-packages/", "usr/share/nodejs/", "usr/lib/nodejs/", "usr/lib/python2.7/dist-packages/"]
-        .iter()
-        .any(|folder| path.starts_with(folder))
+fn tells(path: &str) -> bool {
+    path.strip_prefix("var/lib/dpkg/status.d/").is_some_and(|name| !name.contains('/') && !name.ends_with(".md5sums"))
 }
 
-fn read(bytes: &[u8]) -> Telling {
-    let text = String::from_utf8_lossy(bytes);
+fn read(kept: &Kept<'_>) -> Telling {
+    let text = String::from_utf8_lossy(kept.bytes);
     let mut telling = Telling::default();
     let mut incomplete = 0;
     for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
@@ -43,7 +36,7 @@ fn read(bytes: &[u8]) -> Telling {
             },
             None => (name.clone(), version.clone()),
         };
-        telling.packages.push(Named { name, version, source: Some(source) });
+        telling.packages.push(Named { source: Some(source), ..Named::new(name, version) });
     }
     telling.trouble = (incomplete > 0).then(|| format!("has {incomplete} paragraphs without a name or a version"));
     telling
@@ -59,11 +52,12 @@ mod tests {
                     Package: libgcc-s1\nStatus: install ok installed\nSource: gcc-12 (12.2.0-14)\nVersion: 12.2.0-14+b1\n\n\
                     Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n\
                     Package: broken\nStatus: install ok installed\n";
-        let telling = read(text.as_bytes());
+        let telling = read(&Kept { bytes: text.as_bytes(), log: b"", others: &super::super::Others::default() });
         let named = |name: &str, version: &str, source: (&str, &str)| Named {
             name: name.into(),
             version: version.into(),
             source: Some((source.0.into(), source.1.into())),
+            inside: None,
         };
         let expected = [
             named("libssl3", "3.0.11-1~deb12u2", ("openssl", "3.0.11-1~deb12u2")),
@@ -75,9 +69,7 @@ mod tests {
 
     #[test]
     fn names_of_files() {
-        assert!((DISTROLESS.tells)("var/lib/dpkg/status.d/libc6"));
-        assert!(!(DISTROLESS.tells)("var/lib/dpkg/status.d/libc6.md5sums"));
-        assert!(owns("usr/lib/python3/dist-packages/six-1.16.0.egg-info/PKG-INFO"));
-        assert!(!owns("usr/local/lib/python3.11/dist-packages/six-1.16.0.dist-info/METADATA"));
+        assert!(tells("var/lib/dpkg/status.d/libc6") && tells("var/lib/dpkg/status.d/libpython3.11-minimal"));
+        assert!(!tells("var/lib/dpkg/status.d/libc6.md5sums") && !tells("var/lib/dpkg/status.d/a/b"));
     }
 }

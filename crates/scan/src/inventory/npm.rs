@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Named, Teller, Telling};
+use super::{Kept, Named, Source, Teller, Telling};
 
-pub(super) const TELLER: Teller = Teller { tells, read, ecosystem: Some("npm"), whole: false };
+pub(super) const TELLER: Teller = Teller { from: Source::File { tells, read }, ecosystem: Ok("npm"), whole: false };
 
 /// `.../node_modules/NAME/package.json` or `.../node_modules/@SCOPE/NAME/package.json`; packages have further files of that name inside.
 fn tells(path: &str) -> bool {
@@ -19,14 +19,14 @@ fn tells(path: &str) -> bool {
     }
 }
 
-fn read(bytes: &[u8]) -> Telling {
-    let document: Value = match serde_json::from_slice(bytes) {
+fn read(kept: &Kept<'_>) -> Telling {
+    let document: Value = match serde_json::from_slice(kept.bytes) {
         Ok(document) => document,
-        Err(error) => return Telling { trouble: Some(format!("is no JSON: {error}")), ..Telling::default() },
+        Err(error) => return Telling::trouble(format!("is no JSON: {error}")),
     };
     let text = |key: &str| document.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     match (text("name"), text("version")) {
-        (Some(name), Some(version)) => Telling { packages: vec![Named { name, version, source: None }], ..Telling::default() },
+        (Some(name), Some(version)) => Telling::of(Named::new(name, version)),
         // Folders that only steer module loaders have neither.
         _ => Telling::default(),
     }
@@ -35,6 +35,10 @@ fn read(bytes: &[u8]) -> Telling {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(bytes: &[u8]) -> Telling {
+        read(&Kept { bytes, log: b"", others: &super::super::Others::default() })
+    }
 
     #[test]
     fn installed_packages_only() {
@@ -50,12 +54,9 @@ mod tests {
 
     #[test]
     fn names_and_versions() {
-        assert_eq!(
-            read(br#"{"name": "a", "version": "1.2.3"}"#).packages,
-            [Named { name: "a".into(), version: "1.2.3".into(), source: None }]
-        );
-        assert!(read(b"{").trouble.unwrap().starts_with("is no JSON"));
-        assert!(read(br#"{"type": "module"}"#).packages.is_empty());
-        assert!(read(br#"{"name": 5, "version": "1"}"#).packages.is_empty());
+        assert_eq!(of(br#"{"name": "a", "version": "1.2.3"}"#).packages, [Named::new("a", "1.2.3")]);
+        assert!(of(b"{").trouble.unwrap().starts_with("is no JSON"));
+        assert!(of(br#"{"type": "module"}"#).packages.is_empty());
+        assert!(of(br#"{"name": 5, "version": "1"}"#).packages.is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! Python's packages: `METADATA` in `*.dist-info`, `PKG-INFO` in `*.egg-info` or in its place (Core metadata specification).
 
-use super::{Named, Teller, Telling};
+use super::{Kept, Named, Source, Teller, Telling};
 
-pub(super) const TELLER: Teller = Teller { tells, read, ecosystem: Some("PyPI"), whole: false };
+pub(super) const TELLER: Teller = Teller { from: Source::File { tells, read }, ecosystem: Ok("PyPI"), whole: false };
 
 fn tells(path: &str) -> bool {
     let Some((folder, name)) = path.rsplit_once('/') else { return false };
@@ -13,8 +13,8 @@ fn tells(path: &str) -> bool {
     }
 }
 
-fn read(bytes: &[u8]) -> Telling {
-    let text = String::from_utf8_lossy(bytes);
+fn read(kept: &Kept<'_>) -> Telling {
+    let text = String::from_utf8_lossy(kept.bytes);
     let header = |name: &str| {
         let of = |line: &str| {
             let (key, value) = line.split_once(':')?;
@@ -23,8 +23,8 @@ fn read(bytes: &[u8]) -> Telling {
         text.lines().take_while(|line| !line.trim().is_empty()).find_map(of).filter(|value| !value.is_empty())
     };
     match (header("Name"), header("Version")) {
-        (Some(name), Some(version)) => Telling { packages: vec![Named { name, version, source: None }], ..Telling::default() },
-        _ => Telling { trouble: Some("names no Python package and version".to_owned()), ..Telling::default() },
+        (Some(name), Some(version)) => Telling::of(Named::new(name, version)),
+        _ => Telling::trouble("names no Python package and version"),
     }
 }
 
@@ -32,12 +32,16 @@ fn read(bytes: &[u8]) -> Telling {
 mod tests {
     use super::*;
 
+    fn of(bytes: &[u8]) -> Telling {
+        read(&Kept { bytes, log: b"", others: &super::super::Others::default() })
+    }
+
     #[test]
     fn headers_end_at_the_first_empty_line() {
-        let telling = read(b"Metadata-Version: 2.1\r\nName: Jinja2\r\nversion: 3.1.2\r\n\r\nVersion: 9\r\n");
-        assert_eq!(telling.packages, [Named { name: "Jinja2".into(), version: "3.1.2".into(), source: None }]);
-        assert!(read(b"Name: x\n\nVersion: 1").trouble.is_some());
-        assert!(read(b"\xff\xfe").trouble.is_some());
+        let telling = of(b"Metadata-Version: 2.1\r\nName: Jinja2\r\nversion: 3.1.2\r\n\r\nVersion: 9\r\n");
+        assert_eq!(telling.packages, [Named::new("Jinja2", "3.1.2")]);
+        assert!(of(b"Name: x\n\nVersion: 1").trouble.is_some());
+        assert!(of(b"\xff\xfe").trouble.is_some());
     }
 
     #[test]

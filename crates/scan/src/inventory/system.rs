@@ -7,6 +7,8 @@ use crate::Ecosystem;
 
 pub(super) struct System {
     pub name: Option<String>,
+    /// `ID`.
+    pub id: String,
     pub ecosystem: Option<Ecosystem>,
 }
 
@@ -19,14 +21,14 @@ pub(super) fn of(image: &Inspection) -> System {
         let evidence = image.layers.get(layer)?;
         evidence.files.get(&evidence.entries.get(entry)?.path)
     });
-    let Some(kept) = kept else { return System { name: None, ecosystem: None } };
+    let Some(kept) = kept else { return System { name: None, id: String::new(), ecosystem: None } };
     let text = String::from_utf8_lossy(&kept.bytes);
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
         Some(line.trim().trim_matches(['"', '\'']).to_owned()).filter(|value| !value.is_empty())
     };
     let (id, version) = (value("ID").unwrap_or_default(), value("VERSION_ID").unwrap_or_default());
-    System { name: value("PRETTY_NAME").or_else(|| value("ID")), ecosystem: Ecosystem::of_system(&id, &version) }
+    System { name: value("PRETTY_NAME").or_else(|| value("ID")), ecosystem: Ecosystem::of_system(&id, &version), id }
 }
 
 /// The packages of an operating system for which no advisories are matched.

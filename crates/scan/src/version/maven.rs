@@ -115,7 +115,7 @@ fn trim(parts: &mut Vec<Part<'_>>) {
         Value::Number(number) => number.is_zero(),
         Value::Word(word) => rank(word).0 == 5,
     };
-    while parts.len() > 1 && parts.last().is_some_and(nothing) {
+    while parts.last().is_some_and(nothing) {
         parts.pop();
     }
 }
@@ -146,7 +146,8 @@ mod tests {
         for pair in rising.windows(2) {
             assert_eq!(compare(pair[0], pair[1]), Ordering::Less, "{pair:?}");
         }
-        for (a, b) in [("1", "1.0.0"), ("1-ga", "1.final"), ("1.0.0-a1", "1-alpha-1"), ("1.RC", "1-rc")] {
+        assert_eq!((compare("0", "^"), compare("", "^"), compare("0", "0-1")), (Ordering::Less, Ordering::Less, Ordering::Less));
+        for (a, b) in [("1", "1.0.0"), ("1-ga", "1.final"), ("1.0.0-a1", "1-alpha-1"), ("1.RC", "1-rc"), ("0", ""), ("0.0", "ga")] {
             assert_eq!(compare(a, b), Ordering::Equal, "{a} {b}");
         }
     }

@@ -1,0 +1,99 @@
+"""Orders of versions beside dpkg, Python's packaging and node's semver."""
+
+import json, os, random, subprocess, sys
+
+from packaging.version import InvalidVersion, Version
+
+from common import ROOT, WORK, Table, ours, records, run
+
+PAIRS = 25_000
+table = Table("Orders of versions")
+counts = []
+
+
+def versions(*ecosystems):
+    """All versions of some ecosystems, by package."""
+    found = {}
+    for ecosystem in ecosystems:
+        for record in records(ecosystem):
+            for part in record.get("affected", []):
+                of = found.setdefault(part.get("package", {}).get("name"), set())
+                of.update(part.get("versions", []))
+                for ranged in part.get("ranges", []):
+                    if ranged["type"] != "GIT":
+                        of.update(value for event in ranged["events"] for value in event.values())
+    return {name: sorted(of) for name, of in found.items()}
+
+
+def pairs(by_package):
+    """Pairs of one package first, they are the ones that matter; then of any."""
+    chance = random.Random(5)
+    everything = sorted({version for of in by_package.values() for version in of})
+    near = [(a, b) for of in by_package.values() for a, b in zip(of, of[1:])]
+    near += [tuple(chance.choices(of, k=2)) for of in by_package.values() for _ in range(len(of))]
+    chance.shuffle(near)
+    near = near[:PAIRS]
+    far = [tuple(chance.choices(everything, k=2)) for _ in range(2 * PAIRS - len(near))]
+    return [(a, b) for a, b in near + far if "\t" not in a + b and "\n" not in a + b]
+
+
+def compare(scheme, peer, wanted, answers):
+    mine = [row[0] for row in ours("compare", scheme, stdin="".join(f"{a}\t{b}\n" for a, b in wanted))]
+    assert len(mine) == len(wanted) == len(answers)
+    for (a, b), own, theirs in zip(wanted, mine, answers):
+        if own != theirs:
+            table.differ(f"{scheme}: {a} {own} {b}, {peer} says {theirs}")
+    refused = sum(answer == "?" for answer in answers)
+    counts.append(f"{scheme}: {len(wanted):,} pairs beside {peer}, {refused:,} of them with a version that it refuses")
+
+
+def dpkg():
+    wanted = pairs(versions("Debian"))[: 24_000]
+    names = {"<": "lt", "=": "eq", ">": "gt"}
+    mine = [row[0] for row in ours("compare", "debian", stdin="".join(f"{a}\t{b}\n" for a, b in wanted))]
+    # One question per pair: is it as we say? A second one only where it is not.
+    script = 'while IFS=$\'\\t\' read -r a op b; do dpkg --compare-versions "$a" "$op" "$b" 2>/dev/null && echo y || echo n; done'
+    asked = "".join(f"{a}\t{names.get(own, 'lt')}\t{b}\n" for (a, b), own in zip(wanted, mine))
+    said = run("bash", "-c", script, input=asked).split()
+    answers = [own if yes == "y" or own == "?" else "another order" for own, yes in zip(mine, said)]
+    compare("debian", "dpkg --compare-versions", wanted, answers)
+
+
+def packaging():
+    wanted = pairs(versions("PyPI"))
+
+    def parsed(text):
+        try:
+            return Version(text)
+        except InvalidVersion:
+            return None
+
+    def answer(a, b):
+        a, b = parsed(a), parsed(b)
+        return "?" if a is None or b is None else "<" if a < b else ">" if a > b else "="
+
+    compare("pep440", "packaging", wanted, [answer(a, b) for a, b in wanted])
+
+
+def semver():
+    wanted = pairs(versions("npm", "crates.io", "Go"))
+    modules = run("npm", "root", "-g").strip()
+    script = f"""
+        const semver = require({json.dumps(modules + "/npm/node_modules/semver")});
+        const lines = require('fs').readFileSync(0, 'utf8').split('\\n').filter(Boolean);
+        for (const line of lines) {{
+            const [a, b] = line.split('\\t').map(text => semver.parse(text));
+            console.log(a === null || b === null ? '?' : '>=<'[1 - semver.compare(a, b)]);
+        }}"""
+    answers = run("node", "-e", script, input="".join(f"{a}\t{b}\n" for a, b in wanted)).split()
+    # We take 1 and 1.2 for versions, because Go and old npm packages have them; node does not.
+    known = [(pair, answer) for pair, answer in zip(wanted, answers) if answer != "?"]
+    for pair in (pair for pair, answer in zip(wanted, answers) if answer == "?"):
+        table.explain("versions that node refuses (0, 1.2): taken as 0.0.0 and 1.2.0", " and ".join(pair))
+    compare("semver", "node's semver", [pair for pair, _ in known], [answer for _, answer in known])
+
+
+dpkg()
+packaging()
+semver()
+table.end("; ".join(counts) + ".")
