@@ -56,31 +56,41 @@ def folder(name):
     return path
 
 
-def layout(root, name):
-    """An image of one layer, as an OCI layout, that has what a folder has."""
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def layout(roots, name, compress=False):
+    """An image with a layer of each folder, as an OCI layout."""
     out = folder(name)
     blobs = out / "blobs/sha256"
     blobs.mkdir(parents=True)
-    layer = out / "layer"
-    run("tar", "--numeric-owner", "-C", root, "-cf", layer, ".")
-    with open(layer, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
-    size = layer.stat().st_size
-    layer.rename(blobs / digest)
+    diffs, layers = [], []
+    kind = "application/vnd.oci.image"
+    for root in roots if isinstance(roots, list) else [roots]:
+        layer = out / "layer"
+        run("tar", "--numeric-owner", "-C", root, "-cf", layer, ".")
+        diffs.append(f"sha256:{sha256(layer)}")
+        if compress:
+            run("gzip", "-n", layer)
+            layer = out / "layer.gz"
+        digest = sha256(layer)
+        layers.append({"mediaType": f"{kind}.layer.v1.tar" + ("+gzip" if compress else ""), "digest": f"sha256:{digest}", "size": layer.stat().st_size})
+        layer.rename(blobs / digest)
 
     def blob(value):
         text = json.dumps(value).encode()
-        name = hashlib.sha256(text).hexdigest()
-        (blobs / name).write_bytes(text)
-        return {"digest": f"sha256:{name}", "size": len(text)}
+        digest = hashlib.sha256(text).hexdigest()
+        (blobs / digest).write_bytes(text)
+        return {"digest": f"sha256:{digest}", "size": len(text)}
 
-    kind = "application/vnd.oci.image"
-    config = blob({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}})
-    manifest = blob({
-        "schemaVersion": 2, "mediaType": f"{kind}.manifest.v1+json", "config": {"mediaType": f"{kind}.config.v1+json", **config},
-        "layers": [{"mediaType": f"{kind}.layer.v1.tar", "digest": f"sha256:{digest}", "size": size}],
-    })
-    index = {"schemaVersion": 2, "manifests": [{"mediaType": f"{kind}.manifest.v1+json", **manifest}]}
+    config = blob({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}})
+    manifest = {"schemaVersion": 2, "mediaType": f"{kind}.manifest.v1+json", "config": {"mediaType": f"{kind}.config.v1+json", **config}, "layers": layers}
+    index = {"schemaVersion": 2, "manifests": [{"mediaType": f"{kind}.manifest.v1+json", **blob(manifest)}]}
     (out / "index.json").write_text(json.dumps(index))
     (out / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     return out

@@ -66,6 +66,16 @@ impl Ecosystem {
         Self(format!("{kind}/{id}"))
     }
 
+    /// Whether its packages have this type in package URLs: `deb`, `apk`, `rpm`.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.known().is_some_and(|known| known.2.split('/').next() == Some(kind))
+    }
+
+    /// Whether this is an operating system whose advisories are not known.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.known().is_none()
+    }
+
     /// Whether advisories name source packages. AlmaLinux's name the built ones.
     pub fn speaks_of_sources(&self) -> bool {
         self.known().is_none_or(|known| known.0 != "AlmaLinux")

@@ -1,7 +1,7 @@
 //! Makes inputs of a corpus: bytes changed, pieces cut, doubled, moved, taken from elsewhere, and words that parsers stumble over.
 
 /// Longest input made.
-const LONGEST: usize = 4096;
+const LONGEST: usize = 16 << 10;
 
 /// What parsers stumble over.
 const WORDS: &[&[u8]] = &[

@@ -10,7 +10,7 @@ use super::{
     range::Within,
 };
 use crate::{
-    Error,
+    Ecosystem, Error,
     inventory::{Package, Warning},
     severity::{Score, Severity},
 };
@@ -68,7 +68,7 @@ pub fn matches(
     packages: &[Package],
     precedence: &[SeveritySource],
 ) -> Result<(Vec<Vulnerability>, Vec<Warning>), Error> {
-    let (mut found, mut warnings) = (Vec::new(), Vec::new());
+    let (mut found, mut warnings) = (Vec::new(), without_advisories(database, packages));
     for package in packages {
         let (name, version) = package.matched();
         let mut hits = Vec::new();
@@ -96,6 +96,24 @@ pub fn matches(
         b.severity.cmp(&a.severity).then_with(|| key(a).cmp(&key(b)))
     });
     Ok((found, warnings))
+}
+
+/// Packages of which the database knows nothing at all: that none of them has an advisory means nothing.
+fn without_advisories(database: &Database, packages: &[Package]) -> Vec<Warning> {
+    let mut missing: BTreeMap<&Ecosystem, (usize, &str)> = BTreeMap::new();
+    for package in packages.iter().filter(|package| !package.ecosystem.is_unknown()) {
+        missing.entry(&package.ecosystem).or_insert((0, &package.path)).0 += 1;
+    }
+    missing.retain(|ecosystem, _| !database.meta().ecosystems.iter().any(|(name, _)| name == ecosystem.as_str()));
+    let say = |(ecosystem, (count, path)): (&Ecosystem, (usize, &str))| Warning {
+        path: path.to_owned(),
+        message: format!(
+            "the advisory database has none of {}, so {count} {} not looked up; add that export when the database is built",
+            ecosystem.as_str(),
+            if count == 1 { "package was" } else { "packages were" }
+        ),
+    };
+    missing.into_iter().map(say).collect()
 }
 
 fn hit(affected: &AffectedRecord, package: &Package, version: &str) -> Within {

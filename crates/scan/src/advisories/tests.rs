@@ -150,6 +150,17 @@ fn versions_that_no_rule_takes_are_said() {
 }
 
 #[test]
+fn packages_of_which_the_database_knows_nothing_are_said() {
+    let world = World::new(&[&record("X", &[], "npm", "a", &until("2.0.0"), "")]);
+    let (database, _) = world.build();
+    let packages = [package("npm", "b", "1.0.0"), package("PyPI", "a", "1.0"), package("PyPI", "b", "1.0"), package("Debian:12", "a", "1")];
+    let (found, warnings) = matches(&database, &packages, &PRECEDENCE).unwrap();
+    let said: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert!(found.is_empty() && said.len() == 2, "{said:?}");
+    assert!(said[0].contains("none of Debian:12, so 1 package was") && said[1].contains("none of PyPI, so 2 packages were"), "{said:?}");
+}
+
+#[test]
 fn system_packages_are_matched_by_their_source() {
     let world = World::new(&[&record("DEBIAN-CVE-2026-1", &["CVE-2026-1"], "Debian:12", "openssl", &until("3.0.11-1~deb12u3"), "")]);
     let (database, _) = world.build();

@@ -188,7 +188,8 @@ pub fn inventory(image: &Inspection) -> Inventory {
         for told in layers.told(&teller.from) {
             let Some(telling) = layers.read(teller, &told, &others) else { continue };
             let kind = teller.ecosystem.err().unwrap_or_default();
-            let ecosystem = system.ecosystem.clone().unwrap_or_else(|| {
+            // A system of one kind may carry the database of another.
+            let ecosystem = system.ecosystem.clone().filter(|ecosystem| ecosystem.is_of(kind)).unwrap_or_else(|| {
                 if !telling.packages.is_empty() {
                     made.warnings.push(system::unknown(told.path, telling.packages.len()));
                 }

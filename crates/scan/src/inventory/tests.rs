@@ -174,6 +174,14 @@ fn a_package_that_came_back_is_as_old_as_its_return() {
 }
 
 #[test]
+fn the_database_of_another_system_is_not_taken_for_ours() {
+    let installed = "P:musl\nV:1.2.4-r2\no:musl\n\n";
+    let (made, _) = look(vec![vec![File::new("etc/os-release", 0o644, OS), File::new("lib/apk/db/installed", 0o644, installed)]]);
+    assert_eq!(names(&made), ["apk/debian musl 1.2.4-r2"]);
+    assert!(made.warnings[0].message.contains("names no release whose advisories are known"), "{:?}", made.warnings);
+}
+
+#[test]
 fn packages_of_an_unknown_system_are_listed_and_said_not_to_be_looked_up() {
     let (made, _) =
         look(vec![vec![File::new("etc/os-release", 0o644, "ID=arch\n"), File::new("var/lib/dpkg/status", 0o644, status(&[("a", "1")]))]]);
