@@ -18,6 +18,7 @@ pub mod program;
 pub mod python;
 pub mod registry;
 pub mod server;
+pub mod shelf;
 pub mod web;
 
 use std::{

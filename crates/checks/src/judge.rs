@@ -42,7 +42,26 @@ pub struct Check {
     /// What it looks at.
     pub needs: Needs,
     /// Judges. Pure; never panics, whatever the evidence.
-    pub judge: fn(&Evidence) -> Judgement,
+    pub judge: Judge,
+}
+
+/// The function of a check.
+#[derive(Clone, Copy, Debug)]
+pub enum Judge {
+    /// It looks at the evidence; how bad its findings are, the policy says afterwards.
+    Evidence(fn(&Evidence) -> Judgement),
+    /// It must know the policy to say what it found.
+    Policy(fn(&Evidence, &Policy) -> Judgement),
+}
+
+impl Judge {
+    /// Judges.
+    pub fn of(self, evidence: &Evidence, policy: &Policy) -> Judgement {
+        match self {
+            Self::Evidence(judge) => judge(evidence),
+            Self::Policy(judge) => judge(evidence, policy),
+        }
+    }
 }
 
 /// What a check has to say.
@@ -58,6 +77,15 @@ pub enum Judgement {
         reason: String,
         /// The finding, at the one check that tells of this cause.
         finding: Option<Box<Draft>>,
+    },
+    /// It was judged by what we have, and that is not enough to say that all is well. Never the image's fault.
+    Doubtful {
+        /// Why, in a few words.
+        reason: String,
+        /// The finding about the doubt.
+        doubt: Box<Draft>,
+        /// What was found all the same.
+        drafts: Vec<Draft>,
     },
 }
 
@@ -91,16 +119,23 @@ impl Judgement {
 /// Judges the evidence by every check of the stage, in the order of [`CHECKS`]. All of them run, whatever the others find.
 pub fn judge(evidence: &Evidence, policy: &Policy, stage: Stage) -> Vec<CheckResult> {
     let due = |check: &&Check| stage == Stage::Complete || check.needs == Needs::Static;
-    CHECKS.iter().filter(due).map(|check| result(check, (check.judge)(evidence), policy)).collect()
+    CHECKS.iter().filter(due).map(|check| result(check, check.judge.of(evidence, policy), policy)).collect()
 }
 
 fn result(check: &Check, judgement: Judgement, policy: &Policy) -> CheckResult {
-    let (drafts, reason, could_run) = match judgement {
-        Judgement::Judged(drafts) => (drafts, None, true),
+    let applied = |drafts: Vec<Draft>| drafts.into_iter().map(|draft| finished(policy.apply(draft))).collect::<Vec<Finding>>();
+    let (mut findings, reason, could_run) = match judgement {
+        Judgement::Judged(drafts) => (applied(drafts), None, true),
         Judgement::Skipped(reason) => return made(check, CheckStatus::Skipped, Some(reason), Vec::new()),
-        Judgement::CouldNotRun { reason, finding } => (finding.into_iter().map(|draft| *draft).collect(), Some(reason), false),
+        Judgement::CouldNotRun { reason, finding } => (applied(finding.into_iter().map(|draft| *draft).collect()), Some(reason), false),
+        Judgement::Doubtful { reason, doubt, drafts } => {
+            let mut findings = applied(drafts);
+            // What blocks by itself is the image's, whatever we may not know.
+            let blocked = findings.iter().any(|finding| finding.severity == Severity::Error);
+            findings.extend(applied(vec![*doubt]));
+            (findings, Some(reason).filter(|_| !blocked), blocked)
+        }
     };
-    let mut findings: Vec<Finding> = drafts.into_iter().map(|draft| finished(policy.apply(draft))).collect();
     findings.sort_by(|a, b| (Reverse(a.severity), &a.code, &a.message).cmp(&(Reverse(b.severity), &b.code, &b.message)));
     let worst = findings.first().map(|finding| finding.severity);
     let status = match worst {
@@ -155,5 +190,9 @@ mod tests {
         assert_eq!((skipped.status, skipped.reason.as_deref()), (CheckStatus::Skipped, Some("because")));
         let error = Judgement::CouldNotRun { reason: "no sandbox".into(), finding: Some(Box::new(draft("a.b", Severity::Error))) };
         assert_eq!(check(error).status, CheckStatus::Error);
+        let doubtful = |drafts| Judgement::Doubtful { reason: "old".into(), doubt: Box::new(draft("a.old", Severity::Error)), drafts };
+        assert_eq!(check(doubtful(Vec::new())).status, CheckStatus::Error);
+        let blocked = check(doubtful(vec![draft("a.b", Severity::Error)]));
+        assert_eq!((blocked.status, blocked.reason, blocked.findings.len()), (CheckStatus::Failed, None, 2));
     }
 }

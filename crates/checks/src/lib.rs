@@ -11,14 +11,16 @@ mod judge;
 mod last_words;
 pub mod output;
 mod policy;
-mod report;
+pub mod report;
 mod spelling;
+pub mod standing;
+pub mod waivers;
 mod wording;
 
 pub use checks::CHECKS;
 pub use evidence::{Evidence, RunEvidence, StaticEvidence, Terms};
-pub use judge::{Check, Draft, Judgement, Needs, Stage, judge};
-pub use policy::{Blocks, Mode, Policy, RULES_VERSION};
+pub use judge::{Check, Draft, Judge, Judgement, Needs, Stage, judge};
+pub use policy::{Blocks, Mode, Policy, RULES_VERSION, Threshold, Unscanned, Vulnerabilities};
 pub use report::{ReportMeta, report};
 
 /// Why a report could not be written down.

@@ -1,5 +1,7 @@
 //! What blocks: data, not code. A finding blocks exactly when its severity is `error` once the policy has spoken.
 
+mod vulnerabilities;
+
 use std::collections::BTreeMap;
 
 use model::{
@@ -9,10 +11,12 @@ use model::{
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
 
+pub use vulnerabilities::{Threshold, Unscanned, Vulnerabilities};
+
 use crate::{checks::CHECKS, judge::Draft, spelling};
 
 /// Version of the rules of this crate: grows whenever the same evidence would give other findings under the same policy.
-pub const RULES_VERSION: u32 = 1;
+pub const RULES_VERSION: u32 = 2;
 
 /// Version of the form of a policy file.
 const FORM: u32 = 1;
@@ -53,11 +57,19 @@ pub struct Policy {
     /// Severity by rule: `manifest.url.invalid`, or everything that begins with `manifest.url` or `manifest`. The longest match counts.
     #[serde(deserialize_with = "known_rules")]
     pub severities: BTreeMap<String, Severity>,
+    /// Known vulnerabilities.
+    pub vulnerabilities: Vulnerabilities,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { version: FORM, mode: Mode::Lenient, blocks: Blocks::Errors, severities: BTreeMap::new() }
+        Self {
+            version: FORM,
+            mode: Mode::Lenient,
+            blocks: Blocks::Errors,
+            severities: BTreeMap::new(),
+            vulnerabilities: Vulnerabilities::default(),
+        }
     }
 }
 
@@ -113,7 +125,7 @@ impl Policy {
     /// Identity: equal ids mean that equal evidence gives equal findings.
     pub fn id(&self) -> Digest {
         // Written out key by key in a fixed order, so that the order of fields in a file or in this crate does not matter.
-        let canonical = json!([RULES_VERSION, self.version, self.mode, self.blocks, self.severities]);
+        let canonical = json!([RULES_VERSION, self.version, self.mode, self.blocks, self.severities, self.vulnerabilities.canonical()]);
         Digest::of(canonical.to_string().as_bytes())
     }
 
@@ -126,6 +138,7 @@ impl Policy {
             "mode": self.mode,
             "blocks": self.blocks,
             "severities": self.severities,
+            "vulnerabilities": self.vulnerabilities,
             "capability": capability,
         })
     }
@@ -189,6 +202,15 @@ mod tests {
             r#"{"blocks": "warnings"}"#,
             r#"{"severities": {"manifest": "info"}}"#,
             r#"{"severities": {"manifest": "warning"}}"#,
+            r#"{"vulnerabilities": {"block": "High"}}"#,
+            r#"{"vulnerabilities": {"onlyFixable": true}}"#,
+            r#"{"vulnerabilities": {"exploited": "error"}}"#,
+            r#"{"vulnerabilities": {"unknown": "error"}}"#,
+            r#"{"vulnerabilities": {"graceDays": 1}}"#,
+            r#"{"vulnerabilities": {"precedence": ["nvd"]}}"#,
+            r#"{"vulnerabilities": {"maxAgeDays": 1}}"#,
+            r#"{"vulnerabilities": {"unscanned": "error"}}"#,
+            r#"{"vulnerabilities": {"vexDays": 1}}"#,
         ];
         let ids: std::collections::BTreeSet<_> = settings.iter().map(|text| id(text)).collect();
         assert_eq!(ids.len(), settings.len());

@@ -1,5 +1,7 @@
 //! The build report: one document made of evidence and results, with all its fields, whatever happened.
 
+pub mod entry;
+
 use std::collections::BTreeMap;
 
 use model::{
@@ -8,12 +10,12 @@ use model::{
     report::{Attempt, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
     run::{EngineRun, Exit, LogLine, Ready, Stream},
 };
-use scan::Vulnerability;
 use serde_json::{Value, json};
 
 use crate::{
     evidence::{Evidence, RunEvidence, Scanned, SecurityEvidence},
     policy::Policy,
+    standing::{Judge, Standing},
 };
 
 /// Lines of the test log in a report.
@@ -59,9 +61,9 @@ pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>,
         user: meta.user.clone(),
         image: meta.image.clone(),
         inspect: inspect(evidence, &meta.image),
-        vulnerabilities: vulnerabilities(&evidence.security),
+        vulnerabilities: vulnerabilities(evidence, policy),
         vulnerability_counts: counts(&evidence.security),
-        scan: scan_facts(&evidence.security),
+        scan: scan_facts(evidence, policy),
         test_log: run.map(|run| test_log(&run.record.log, run.record.log_truncated)).unwrap_or_default(),
         success: errors.is_empty(),
         errors,
@@ -96,52 +98,18 @@ fn scanned(security: &SecurityEvidence) -> Option<&Scanned> {
     if let SecurityEvidence::Scanned(scanned) = security { Some(scanned) } else { None }
 }
 
-/// The entries of the report, in Clair's key names (build report §2).
-fn vulnerabilities(security: &SecurityEvidence) -> Vec<Value> {
-    scanned(security).into_iter().flat_map(|scanned| &scanned.vulnerabilities).take(VULNERABILITIES).map(entry).collect()
+/// The entries of the report.
+fn vulnerabilities(evidence: &Evidence, policy: &Policy) -> Vec<Value> {
+    let Some(scanned) = scanned(&evidence.security) else { return Vec::new() };
+    let judge = judge_of(evidence, policy, scanned.at);
+    scanned.vulnerabilities.iter().take(VULNERABILITIES).map(|one| entry::of(one, judge.standing(one))).collect()
 }
 
-fn entry(one: &Vulnerability) -> Value {
-    let (feature, version) = one.package.matched();
-    let mut metadata = serde_json::Map::new();
-    if let Some(score) = &one.score {
-        let key = if score.vector.starts_with("CVSS:4") {
-            "CVSSv4"
-        } else if score.vector.starts_with("CVSS:3") {
-            "CVSSv3"
-        } else {
-            "CVSSv2"
-        };
-        // One decimal, as scores are written; a binary fraction would show as 9.800000190734863.
-        let tenths = f64::from((score.score * 10.0).round()) / 10.0;
-        let mut scores = serde_json::Map::new();
-        scores.insert(key.to_owned(), json!({ "Score": tenths, "Vectors": score.vector }));
-        metadata.insert("NVD".to_owned(), Value::Object(scores));
-    }
-    let mut entry = json!({
-        "Name": one.name,
-        "NamespaceName": one.package.ecosystem.namespace(),
-        "Description": one.description,
-        "Link": one.link,
-        "Severity": one.severity.as_str(),
-        "SeveritySource": one.severity_source,
-        "Metadata": metadata,
-        "FeatureName": feature,
-        "FeatureVersion": version,
-        "Package": one.package.name,
-        "Path": format!("/{}", one.package.path),
-        "Layer": one.package.layer,
-        "Aliases": one.aliases,
-        "KEV": one.exploited,
-    });
-    if let Some(members) = entry.as_object_mut() {
-        members.extend(one.fixed_by.iter().map(|version| ("FixedBy".to_owned(), Value::from(version.as_str()))));
-        members.extend(one.informational.iter().map(|remark| ("Informational".to_owned(), Value::from(remark.as_str()))));
-    }
-    entry
+fn judge_of<'a>(evidence: &'a Evidence, policy: &'a Policy, at: i64) -> Judge<'a> {
+    Judge { rules: &policy.vulnerabilities, waivers: &evidence.terms.waivers, engine: evidence.terms.engine, at }
 }
 
-/// All of them are counted, also those behind the end of the list.
+/// All of them are counted, also those behind the end of the list, and those that are waived.
 fn counts(security: &SecurityEvidence) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for one in scanned(security).into_iter().flat_map(|scanned| &scanned.vulnerabilities).filter(|one| one.informational.is_none()) {
@@ -151,12 +119,15 @@ fn counts(security: &SecurityEvidence) -> BTreeMap<String, u64> {
 }
 
 /// What was looked at, and with which knowledge.
-fn scan_facts(security: &SecurityEvidence) -> Option<Value> {
-    let scanned = scanned(security)?;
+fn scan_facts(evidence: &Evidence, policy: &Policy) -> Option<Value> {
+    let scanned = scanned(&evidence.security)?;
+    let judge = judge_of(evidence, policy, scanned.at);
+    let waived = scanned.vulnerabilities.iter().filter(|one| matches!(judge.standing(one), Standing::Waived(_))).count();
     Some(json!({
         "database": { "id": scanned.database, "newest": scanned.newest },
         "system": scanned.system,
         "packages": scanned.packages,
+        "waived": waived,
         "warnings": scanned.warnings,
     }))
 }

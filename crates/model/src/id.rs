@@ -49,6 +49,10 @@ uuid_id!(
     /// A push that became no build.
     UnclaimedPushId
 );
+uuid_id!(
+    /// Somebody answers for a known vulnerability.
+    WaiverId
+);
 
 /// An organization: a positive number, the first segment of every repository path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,3 +11,4 @@ pub mod name;
 pub mod network;
 pub mod report;
 pub mod run;
+pub mod waiver;

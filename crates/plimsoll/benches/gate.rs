@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../src/engine_image.rs"]
-#[expect(dead_code, reason = "the demo writes files, the benchmark adds a layer")]
 mod engine_image;
 
 use std::{

@@ -1,7 +1,5 @@
 //! The image of the keyword example engine, made in memory: one static program and its manifest.
 
-use std::path::Path;
-
 use anyhow::Context;
 use image::pack::{File, Pack};
 use serde_json::Value;
@@ -26,13 +24,4 @@ pub fn pack(engine_id: &str) -> anyhow::Result<Pack> {
         .entrypoint(["/app/keyword"])
         .env("VERITONE_WEBHOOK_READY", "http://0.0.0.0:8080/ready")
         .env("VERITONE_WEBHOOK_PROCESS", "http://0.0.0.0:8080/process"))
-}
-
-/// Writes the image as an OCI archive.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(archive: &Path, engine_id: &str) -> anyhow::Result<()> {
-    let written = pack(engine_id)?.write_oci_archive(archive);
-    written.with_context(|| format!("the sample image cannot be written to {}", archive.display())).map(drop)
 }

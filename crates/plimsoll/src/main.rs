@@ -2,7 +2,9 @@
 
 mod commands;
 mod engine_image;
+mod example;
 mod log;
+mod login;
 mod progress;
 mod push;
 

@@ -1,9 +1,10 @@
 //! Pushes an image from this machine to a registry, streaming: blobs first, then the manifests that name them.
 
-use std::{collections::BTreeSet, io::Read};
+use std::{collections::BTreeSet, io::Read, path::Path};
 
 use anyhow::{Context, anyhow};
 use image::{BlobSource, Opened};
+use indicatif::ProgressBar;
 use model::digest::Digest;
 use oci_client::{
     Client, Reference,
@@ -98,10 +99,42 @@ async fn push_blob(client: &Client, to: &Destination, source: &std::sync::Arc<dy
     }
     let size = source.size(digest)?;
     let bar = progress::bytes(size, digest.short());
+    let (reader_source, reader_digest) = (source.clone(), digest.clone());
+    let open = move || Ok(reader_source.open(&reader_digest)?);
+    stream(&Target { client, to: &to.reference }, open, digest, size, &bar).await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Pushes a file as a blob, unless it is there.
+///
+/// # Errors
+/// It cannot be read, or the registry refused it.
+pub async fn push_file(client: &Client, to: &Reference, path: &Path, digest: &Digest, size: u64, bar: &ProgressBar) -> anyhow::Result<()> {
+    if client.blob_exists(to, &digest.to_string()).await.unwrap_or(false) {
+        return Ok(());
+    }
+    let path = path.to_owned();
+    let open = move || -> anyhow::Result<Box<dyn Read + Send>> { Ok(Box::new(std::fs::File::open(&path)?)) };
+    stream(&Target { client, to }, open, digest, size, bar).await
+}
+
+struct Target<'a> {
+    client: &'a Client,
+    to: &'a Reference,
+}
+
+async fn stream(
+    target: &Target<'_>,
+    open: impl FnOnce() -> anyhow::Result<Box<dyn Read + Send>> + Send + 'static,
+    digest: &Digest,
+    size: u64,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
     let (sender, receiver) = mpsc::channel(4);
-    let (reader_source, reader_digest, counter) = (source.clone(), digest.clone(), bar.clone());
+    let counter = bar.clone();
     let reading = tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
-        let mut reader = reader_source.open(&reader_digest)?;
+        let mut reader = open()?;
         loop {
             let mut piece = vec![0; PIECE];
             let read = reader.read(&mut piece)?;
@@ -115,8 +148,8 @@ async fn push_blob(client: &Client, to: &Destination, source: &std::sync::Arc<dy
             }
         }
     });
-    let pushed = client.push_blob_stream(&to.reference, ReceiverStream::new(receiver), &name, Some(size)).await;
+    let name = digest.to_string();
+    let pushed = target.client.push_blob_stream(target.to, ReceiverStream::new(receiver), &name, Some(size)).await;
     reading.await.context("reading the blob")??;
-    bar.finish_and_clear();
     pushed.map(drop).with_context(|| format!("the registry refused blob {digest}"))
 }

@@ -41,6 +41,11 @@ impl Ecosystem {
         }
     }
 
+    /// The names of all that are matched, as the OSV export calls them, without releases.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|known| known.0)
+    }
+
     /// The ecosystem of an operating system, from `ID` and `VERSION_ID` of its os-release.
     pub fn of_system(id: &str, version: &str) -> Option<Self> {
         let major = || version.split('.').next().unwrap_or_default();
@@ -127,7 +132,7 @@ impl Ecosystem {
         // The epoch of an rpm is a qualifier.
         let (epoch, version) = version.split_once(':').filter(|_| kind.starts_with("rpm/")).map_or((None, version), |(a, b)| (Some(a), b));
         let epoch = epoch.map_or_else(String::new, |epoch| format!("?epoch={epoch}"));
-        format!("pkg:{kind}/{}@{}{epoch}", escaped(&separator(name), b"/"), escaped(version, b""))
+        format!("pkg:{kind}/{}@{}{epoch}", escaped(&separator(&self.normalise(name)), b"/"), escaped(version, b""))
     }
 }
 
@@ -180,6 +185,7 @@ mod tests {
         assert_eq!(of("npm").purl("@babel/core", "7.0.0"), "pkg:npm/%40babel/core@7.0.0");
         assert_eq!(of("Debian:12").purl("libstdc++6", "12.2.0-14"), "pkg:deb/debian/libstdc%2B%2B6@12.2.0-14");
         assert_eq!(of("Maven").purl("org.x:y", "1"), "pkg:maven/org.x/y@1");
+        assert_eq!(of("PyPI").purl("Ruamel_yaml", "1"), "pkg:pypi/ruamel-yaml@1");
         assert_eq!(of("Debian:12").namespace(), "debian:12");
         assert_eq!(of("AlmaLinux:9").purl("vim", "2:8.2-1.el9"), "pkg:rpm/almalinux/vim@8.2-1.el9?epoch=2");
         let fedora = Ecosystem::of_unknown_system("rpm", "fedora");

@@ -40,9 +40,26 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// The name of a format for lists of packages is not one of ours.
+    #[error("there is no list of packages in the format {asked:?}; use cyclonedx or spdx")]
+    SbomFormat {
+        /// As it was asked for.
+        asked: String,
+    },
     /// Not one usable advisory: an empty database would pass everything in silence.
     #[error("none of the sources has a usable advisory; a database without advisories would find nothing, so none is written")]
     Empty,
+    /// A database that would take knowledge away.
+    #[error(
+        "the newest advisory of the new database is of {new}, that of the present one of {present}; if it shall be replaced all the same, give \
+         --allow-older"
+    )]
+    Older {
+        /// `newest` of the one that was offered.
+        new: String,
+        /// `newest` of the one that is there.
+        present: String,
+    },
     /// No database at all.
     #[error("{path} is not an advisory database; make one with: plimsoll advisories build SOURCE... -o FILE")]
     NotADatabase {

@@ -9,6 +9,9 @@ pub mod advisories;
 pub mod ecosystem;
 pub mod error;
 pub mod inventory;
+pub mod kept;
+pub mod rematch;
+pub mod sbom;
 pub mod severity;
 pub mod version;
 

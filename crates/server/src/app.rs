@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    advisories::Advisories,
     auth::{access_token::AccessTokens, credentials::Credentials},
     config::Config,
     graphql::GateSchema,
@@ -36,7 +37,7 @@ pub struct App {
     /// Where engines run.
     pub sandbox: Arc<dyn Sandbox>,
     /// Advisories, if a database is configured.
-    pub advisories: Option<scan::Database>,
+    pub advisories: Advisories,
     /// What blocks.
     pub policy: Policy,
     /// Passwords and tokens.

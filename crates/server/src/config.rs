@@ -80,11 +80,21 @@ pub enum Untagged {
 }
 
 /// Where the knowledge of vulnerabilities is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Advisories {
-    /// Database made by `plimsoll advisories build`; nothing is scanned if empty.
+    /// Database made by `plimsoll advisories build` or `update`; nothing is scanned if empty.
     pub path: PathBuf,
+    /// Where `plimsoll advisories update` fetches from, unless it is told. The server itself never fetches.
+    pub source: String,
+    /// What it fetches of an export.
+    pub ecosystems: Vec<String>,
+}
+
+impl Default for Advisories {
+    fn default() -> Self {
+        Self { path: PathBuf::new(), source: String::new(), ecosystems: scan::Ecosystem::names().map(str::to_owned).collect() }
+    }
 }
 
 /// Settings of the gate.

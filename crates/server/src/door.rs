@@ -90,6 +90,8 @@ pub fn kind(tag: &str, media_type: &str, bytes: &[u8]) -> Kind {
     };
     match says {
         _ if is_image => Kind::Image,
+        // A database of advisories, kept for others to fetch.
+        Some(says) if says == scan::advisories::ARTIFACT_TYPE => Kind::Attachment,
         _ if speaks_of => Kind::Attachment,
         says => Kind::Other(says.unwrap_or_default().chars().take(120).collect()),
     }

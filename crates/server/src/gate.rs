@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use checks::{
     Evidence, RunEvidence, Stage, StaticEvidence, Terms,
-    evidence::{ImageEvidence, ManifestEvidence, RunSetup, gather_run, gather_static, platform},
+    evidence::{ImageEvidence, ManifestEvidence, RunSetup, SecurityEvidence, gather_run, gather_static, platform},
 };
 use harness::Pace;
 use image::LayerEvidence;
 use model::{
     digest::Digest,
     finding::{Finding, Severity},
-    id::EngineId,
+    id::{EngineId, OrganizationId},
     name::RepoName,
     report::Report,
+    waiver::Waiver,
 };
 use serde_json::Value;
 use store::{builds::Build, engines::Engine};
@@ -29,7 +30,11 @@ use crate::{
 pub struct Looked {
     source: Arc<PushedImage>,
     fixed: StaticEvidence,
+    waivers: Vec<Waiver>,
 }
+
+/// How long a waiver that ended is told of, milliseconds.
+const ENDED: i64 = 90 * 86_400_000;
 
 /// What can go wrong on our side.
 type Broken = Box<dyn std::error::Error + Send + Sync>;
@@ -40,7 +45,7 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 /// Ours alone: what is wrong with the image is in the evidence.
 pub async fn look(app: &Arc<App>, repository: &RepoName, digest: &Digest) -> Result<Looked, Broken> {
     let source = Arc::new(PushedImage::load(&app.db, &app.blobs, repository, digest).await?);
-    look_into(app, source, digest).await
+    look_into(app, repository, source, digest).await
 }
 
 /// Looks at an image whose manifest is not stored yet, as far as its layers were analysed while they arrived.
@@ -50,10 +55,11 @@ pub async fn look(app: &Arc<App>, repository: &RepoName, digest: &Digest) -> Res
 pub async fn look_at_arrival(app: &Arc<App>, arrival: &registry::Arrival) -> Result<Looked, Broken> {
     let (repository, digest) = (&arrival.repository, &arrival.digest);
     let source = PushedImage::arriving(&app.db, &app.blobs, repository, digest, &arrival.bytes).await?;
-    look_into(app, Arc::new(source), digest).await
+    look_into(app, repository, Arc::new(source), digest).await
 }
 
-async fn look_into(app: &Arc<App>, source: Arc<PushedImage>, digest: &Digest) -> Result<Looked, Broken> {
+async fn look_into(app: &Arc<App>, repository: &RepoName, source: Arc<PushedImage>, digest: &Digest) -> Result<Looked, Broken> {
+    let waivers = waivers(app, repository.organization()).await?;
     let (app, reading, digest) = (app.clone(), source.clone(), digest.clone());
     let fixed = tokio::task::spawn_blocking(move || {
         let mut missed = Vec::new();
@@ -64,7 +70,11 @@ async fn look_into(app: &Arc<App>, source: Arc<PushedImage>, digest: &Digest) ->
             }
             found
         };
-        let fixed = gather_static(&*reading, &digest, &platform(), &mut known).scan(app.advisories.as_ref());
+        let fixed = gather_static(&*reading, &digest, &platform(), &mut known).scan(
+            app.advisories.current().as_ref(),
+            &app.policy,
+            clock::now_ms(),
+        );
         let read_now = |layer: &&Arc<LayerEvidence>| missed.contains(&layer.digest);
         fixed
             .inspection
@@ -77,11 +87,34 @@ async fn look_into(app: &Arc<App>, source: Arc<PushedImage>, digest: &Digest) ->
     .await?;
     match (&fixed.image, &fixed.manifest) {
         (ImageEvidence::Unread(reason), _) | (_, ManifestEvidence::Unread(reason)) => Err(reason.clone().into()),
-        _ => Ok(Looked { source, fixed }),
+        _ => Ok(Looked { source, fixed, waivers }),
     }
 }
 
+/// What somebody of the organization answers for, with what ended lately.
+///
+/// # Errors
+/// The database.
+pub async fn waivers(app: &App, organization: OrganizationId) -> Result<Vec<Waiver>, store::Error> {
+    store::waivers::standing(app.db.read(), organization, clock::now_ms() - ENDED).await
+}
+
 impl Looked {
+    /// The packages of the image, if it could be read.
+    pub fn inventory(&self) -> Option<&scan::Inventory> {
+        self.fixed.inventory.as_deref()
+    }
+
+    /// What is known to be wrong with them.
+    pub fn security(&self) -> &SecurityEvidence {
+        &self.fixed.security
+    }
+
+    /// When the image says it was made.
+    pub fn created(&self) -> Option<&str> {
+        if let ImageEvidence::Read(facts) = &self.fixed.image { facts.config.created.as_deref() } else { None }
+    }
+
     /// The engine the image says it is.
     ///
     /// # Errors
@@ -104,7 +137,7 @@ impl Looked {
 }
 
 /// The registration as the checks want it.
-fn terms(engine: &Engine) -> Terms {
+fn terms(engine: &Engine, looked: &Looked) -> Terms {
     let payload = engine.extra.pointer("/certification/payload").and_then(Value::as_object).cloned().unwrap_or_default();
     Terms {
         organization: Some(engine.organization),
@@ -113,6 +146,7 @@ fn terms(engine: &Engine) -> Terms {
         capability: Some(engine.category),
         deployment_model: Some(engine.deployment_model),
         payload,
+        waivers: looked.waivers.clone(),
     }
 }
 
@@ -131,12 +165,12 @@ fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage) -> Report
 
 /// The report before the run: what the image alone tells.
 pub fn static_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -> Report {
-    report(app, build, &looked.fixed.with(terms(engine), RunEvidence::Pending), Stage::Static)
+    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Pending), Stage::Static)
 }
 
 /// The first of the findings that block an image before it has run.
 pub fn first_blocking(app: &App, engine: &Engine, looked: &Looked) -> Option<Finding> {
-    let results = checks::judge(&looked.fixed.with(terms(engine), RunEvidence::Pending), &app.policy, Stage::Static);
+    let results = checks::judge(&looked.fixed.with(terms(engine, looked), RunEvidence::Pending), &app.policy, Stage::Static);
     results.into_iter().flat_map(|result| result.findings).find(|finding| finding.severity == Severity::Error)
 }
 
@@ -147,12 +181,12 @@ pub fn lost_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -
         details: Vec::new(),
         mend: "Run the intake again with the action upload; if it is lost again, tell the operator.".into(),
     };
-    report(app, build, &looked.fixed.with(terms(engine), RunEvidence::Refused(refusal)), Stage::Complete)
+    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Refused(refusal)), Stage::Complete)
 }
 
 /// Runs the engine and judges everything.
 pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, run_id: String, log: sandbox::LogSink) -> Report {
-    let terms = terms(engine);
+    let terms = terms(engine, &looked);
     let setup = RunSetup {
         sandbox: app.sandbox.clone(),
         layers: app.layers.clone(),

@@ -20,7 +20,7 @@ use crate::{
     auth::{self, Caller, permission::Permission, token_endpoint},
     console,
     error::Problem,
-    graphql, tools,
+    graphql, sbom, tools,
 };
 
 /// Every route of the server.
@@ -32,6 +32,7 @@ pub fn router(app: Arc<App>, registry: Router) -> Router {
         .route("/v3/engines/{id}/manifest", get(engine_manifest))
         .route("/v3/tools/engine/validate", tools::route())
         .route("/v3/tools/engine/validate/", tools::route())
+        .route("/v3/builds/{id}/sbom", get(sbom::get))
         .route("/v2/token", get(token_endpoint::get).post(token_endpoint::post))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

@@ -1,5 +1,6 @@
 //! The server: everything on one port. Here the parts are put together and started; what they do is in their own modules.
 
+pub mod advisories;
 pub mod app;
 pub mod auth;
 pub mod clock;
@@ -13,9 +14,11 @@ pub mod graphql;
 pub mod http;
 pub mod jobs;
 pub mod keeper;
+mod known;
 mod listen;
 pub mod ops;
 pub mod pushed_image;
+mod sbom;
 mod start;
 pub mod told;
 mod tools;

@@ -26,6 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    advisories::Advisories,
     app::App,
     auth::{
         access_token::{AccessTokens, SERVICE},
@@ -90,6 +91,7 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     tasks.spawn(control::listen(keeper.clone(), &data, stop.clone())?);
     tasks.spawn(jobs::collect_garbage(keeper, stop.clone()));
     tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
+    tasks.spawn(jobs::watch_advisories(app.clone(), stop.clone()));
     for n in 0..app.config.gate.workers.max(1) {
         tasks.spawn(jobs::work(app.clone(), format!("worker-{}-{n}", std::process::id()), stop.clone()));
     }
@@ -137,17 +139,6 @@ fn secret(path: &Path) -> anyhow::Result<[u8; 32]> {
     Ok(key)
 }
 
-/// A database that is named must be there: a gate that was told to scan never goes on without.
-fn advisories(path: &Path) -> anyhow::Result<Option<scan::Database>> {
-    if path.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let database = scan::Database::open(path)
-        .with_context(|| format!("the advisory database {} cannot be used; check advisories.path", path.display()))?;
-    database.verify()?;
-    Ok(Some(database))
-}
-
 fn policy(path: &Path) -> anyhow::Result<Policy> {
     if path.as_os_str().is_empty() {
         return Ok(Policy::default());
@@ -191,7 +182,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         logs: BuildLogs::open(&data.join("logs"))?,
         layers: Arc::new(layers),
         sandbox,
-        advisories: advisories(&config.advisories.path)?,
+        advisories: Advisories::open(&config.advisories.path)?,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),
         tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),

@@ -170,6 +170,14 @@ pub async fn set_status(
     Ok(done.rows_affected() == 1)
 }
 
+/// Where a build stands, in the word of the database, read inside a writing transaction.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn status_word(tx: &mut Transaction<'_, Sqlite>, id: BuildId) -> Result<Option<String>, Error> {
+    Ok(sqlx::query_scalar("SELECT status FROM builds WHERE id = $1").bind(id.to_string()).fetch_optional(&mut **tx).await?)
+}
+
 /// One line of a build's history.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct HistoryLine {
@@ -258,7 +266,7 @@ pub async fn organization(db: &SqlitePool, id: BuildId) -> Result<Option<Organiz
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Db, accounts, engines};
     use model::{capability::Capability, engine::DeploymentModel};
@@ -316,6 +324,17 @@ mod tests {
         engines::insert(&mut tx, &engine()).await.unwrap();
         tx.commit().await.unwrap();
         db
+    }
+
+    /// A database with so many builds, in the order of their ids.
+    pub(crate) async fn with_builds(dir: &std::path::Path, count: u128) -> (Db, Vec<BuildId>) {
+        let db = db(dir).await;
+        let mut tx = db.write().await.unwrap();
+        for n in 1..=count {
+            insert(&mut tx, &build(n, n as i64, &n.to_le_bytes())).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        (db, (1..=count).map(|n| BuildId(uuid::Uuid::from_u128(n))).collect())
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod garbage;
 pub mod grouped;
 pub mod held_tags;
+pub mod inventories;
 pub mod jobs;
 pub mod manifests;
 pub mod pushes;
@@ -22,6 +23,7 @@ pub mod tokens;
 pub mod unclaimed_pushes;
 pub mod uploads;
 pub mod usage;
+pub mod waivers;
 
 pub use db::{Db, RightsChange};
 pub use error::{Error, ErrorKind};

@@ -8,7 +8,7 @@ use model::{
 use super::ran;
 use crate::{
     evidence::Evidence,
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     wording::{clip, count, list},
 };
 
@@ -17,7 +17,7 @@ pub(super) const CHECK: Check = Check {
     title: "The engine asks for nothing engines have no business with",
     help: include_str!("../../../../docs/checks/behaviour.md"),
     needs: Needs::Run,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Calls named in the title.

@@ -6,7 +6,7 @@ use model::finding::{Finding, Severity};
 use super::without_image;
 use crate::{
     evidence::Evidence,
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     wording::{clip, quoted},
 };
 
@@ -15,7 +15,7 @@ pub(super) const CHECK: Check = Check {
     title: "The image says what to start",
     help: include_str!("../../../../docs/checks/entrypoint.md"),
     needs: Needs::Static,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Where the toolkit driver lies in an image.

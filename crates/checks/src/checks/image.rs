@@ -5,7 +5,7 @@ use model::finding::{Finding, Severity};
 
 use crate::{
     evidence::{Evidence, ImageEvidence},
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     wording::{clip, list},
 };
 
@@ -14,7 +14,7 @@ pub(super) const CHECK: Check = Check {
     title: "The image is one this gate can run",
     help: include_str!("../../../../docs/checks/image.md"),
     needs: Needs::Static,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 const BUILD_AGAIN: &str = "Build the image again with a current docker, podman or buildah, and push it again.";

@@ -8,7 +8,7 @@ use model::finding::{Finding, Severity};
 use super::without_image;
 use crate::{
     evidence::{Evidence, ImageFacts, LayerFacts},
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     wording::{clip, list},
 };
 
@@ -17,7 +17,7 @@ pub(super) const CHECK: Check = Check {
     title: "Every layer is readable and the one it should be",
     help: include_str!("../../../../docs/checks/layers.md"),
     needs: Needs::Static,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Problems and layers named in one finding.

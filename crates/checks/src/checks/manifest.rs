@@ -8,7 +8,7 @@ use model::{
 use crate::{
     contract,
     evidence::{Evidence, ManifestEvidence},
-    judge::{Check, Judgement, Needs},
+    judge::{Check, Judge, Judgement, Needs},
     wording::clip,
 };
 
@@ -17,7 +17,7 @@ pub(super) const CHECK: Check = Check {
     title: "The manifest is there, complete and right",
     help: include_str!("../../../../docs/checks/manifest.md"),
     needs: Needs::Static,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 const WHY: &str =

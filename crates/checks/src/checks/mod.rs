@@ -17,6 +17,8 @@ mod security;
 pub(crate) mod fixtures;
 #[cfg(test)]
 pub(crate) use network::tests::call as network_call;
+#[cfg(test)]
+pub(crate) use security::tests as security_tests;
 
 use model::{
     finding::{Finding, Severity},
@@ -26,6 +28,7 @@ use model::{
 use crate::{
     evidence::{Evidence, ImageEvidence, ManifestEvidence, RunEvidence},
     judge::{Check, Judgement},
+    policy::Policy,
 };
 
 /// All checks, in alphabetical order.
@@ -79,13 +82,14 @@ fn ran(evidence: &Evidence) -> Result<&EngineRun, Judgement> {
 pub(crate) fn unclaimed_reason(evidence: &Evidence) -> Finding {
     let hidden = matches!(evidence.manifest, ManifestEvidence::NoImage);
     let judgements = [(image::CHECK, true), (layers::CHECK, hidden), (manifest::CHECK, true)]
-        .map(|(check, counts)| (check.id, counts, (check.judge)(evidence)));
+        .map(|(check, counts)| (check.id, counts, check.judge.of(evidence, &Policy::default())));
     let keeps =
         |code: &str| !code.starts_with("manifest.") || code.starts_with("manifest.engineId.") || !code["manifest.".len()..].contains('.');
     for (_, _, judgement) in judgements.into_iter().filter(|(_, counts, _)| *counts) {
         let drafts = match judgement {
             Judgement::Judged(drafts) => drafts,
             Judgement::CouldNotRun { finding, .. } => finding.into_iter().map(|draft| *draft).collect(),
+            Judgement::Doubtful { drafts, .. } => drafts,
             Judgement::Skipped(_) => Vec::new(),
         };
         let reason =

@@ -11,7 +11,7 @@ use model::{
 use super::ran;
 use crate::{
     evidence::Evidence,
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     wording::{clip, count},
 };
 
@@ -20,7 +20,7 @@ pub(super) const CHECK: Check = Check {
     title: "The engine reaches only what it may",
     help: include_str!("../../../../docs/checks/network.md"),
     needs: Needs::Run,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Destinations that have a finding of their own; the others share one.

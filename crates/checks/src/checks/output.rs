@@ -16,7 +16,7 @@ use super::{
 use crate::{
     contract::mime,
     evidence::Evidence,
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     wording::{clip, list, size},
 };
 
@@ -25,7 +25,7 @@ pub(super) const CHECK: Check = Check {
     title: "Results are there and keep their contract",
     help: include_str!("../../../../docs/checks/output.md"),
     needs: Needs::Run,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Samples named in one finding.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     evidence::Evidence,
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     last_words::{LastWords, last_words},
     wording::{clip, count, list},
 };
@@ -21,7 +21,7 @@ pub(super) const CHECK: Check = Check {
     title: "The engine answers every call",
     help: include_str!("../../../../docs/checks/process.md"),
     needs: Needs::Run,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Samples named in one finding.

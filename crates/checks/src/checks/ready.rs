@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     evidence::{Evidence, RunEvidence},
-    judge::{Check, Judgement, Needs},
+    judge::{Check, Judge, Judgement, Needs},
     last_words::last_words,
     wording::{clip, quoted},
 };
@@ -21,7 +21,7 @@ pub(super) const CHECK: Check = Check {
     title: "The engine gets ready in time",
     help: include_str!("../../../../docs/checks/ready.md"),
     needs: Needs::Run,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 const WHY: &str = "Work is sent to an engine only after its ready hook has answered 200.";

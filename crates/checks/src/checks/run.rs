@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     evidence::{Evidence, ImageEvidence, ManifestEvidence, Refusal, RunEvidence},
-    judge::{Check, Draft, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     last_words::last_words,
     wording::{clip, count, list, size},
 };
@@ -21,7 +21,7 @@ pub(super) const CHECK: Check = Check {
     title: "The engine keeps its limits and ends well",
     help: include_str!("../../../../docs/checks/run.md"),
     needs: Needs::Run,
-    judge,
+    judge: Judge::Evidence(judge),
 };
 
 /// Operations named in one finding.

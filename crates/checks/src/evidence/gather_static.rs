@@ -27,11 +27,18 @@ pub fn gather_static(
     };
     let manifest = manifest_of(&inspection, source);
     let image = ImageEvidence::Read(Box::new(facts_of(&inspection)));
-    StaticEvidence { top: top.clone(), image, manifest, security: SecurityEvidence::NoDatabase, inspection: Some(inspection) }
+    StaticEvidence {
+        top: top.clone(),
+        image,
+        manifest,
+        security: SecurityEvidence::NoDatabase,
+        inventory: None,
+        inspection: Some(inspection),
+    }
 }
 
 fn without_image(top: &Digest, image: ImageEvidence, manifest: ManifestEvidence) -> StaticEvidence {
-    StaticEvidence { top: top.clone(), image, manifest, security: SecurityEvidence::NoDatabase, inspection: None }
+    StaticEvidence { top: top.clone(), image, manifest, security: SecurityEvidence::NoDatabase, inventory: None, inspection: None }
 }
 
 /// What is in `/dev` is hidden by the sandbox's own, as it is everywhere.

@@ -18,14 +18,16 @@ use model::{
     manifest::Manifest,
     network::{HostRule, NetworkPolicy},
     run::{EngineRun, Limits, Outcome},
+    waiver::Waiver,
 };
+use scan::Inventory;
 use serde_json::{Map, Value};
 
 pub use gather_run::{RunSetup, gather_run};
 pub use gather_static::gather_static;
 pub use security::{Scanned, SecurityEvidence};
 
-use crate::contract;
+use crate::{Policy, contract};
 
 /// All evidence of one image.
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ pub struct Terms {
     pub deployment_model: Option<DeploymentModel>,
     /// Custom fields of the test payload.
     pub payload: Map<String, Value>,
+    /// What somebody answers for, whether it still holds or not.
+    pub waivers: Vec<Waiver>,
 }
 
 /// The image.
@@ -169,21 +173,25 @@ pub struct StaticEvidence {
     pub manifest: ManifestEvidence,
     /// What is known to be wrong with its packages, once [`StaticEvidence::scan`] has looked.
     pub security: SecurityEvidence,
+    /// Its packages, once [`StaticEvidence::scan`] has looked; `None` if it could not be read.
+    pub inventory: Option<Arc<Inventory>>,
     /// The image as read, for the run and for whoever keeps the evidence of its layers.
     pub inspection: Option<Inspection>,
 }
 
 impl StaticEvidence {
-    /// Looks the packages up in a database of advisories. Without one nothing is known, and the evidence says so.
+    /// Lists the packages and looks them up in a database of advisories, at a time (epoch milliseconds). Without a database nothing is known,
+    /// and the evidence says so.
     #[must_use]
-    pub fn scan(mut self, database: Option<&scan::Database>) -> Self {
-        self.security = SecurityEvidence::gather(self.inspection.as_ref(), database);
+    pub fn scan(mut self, database: Option<&scan::Database>, policy: &Policy, at: i64) -> Self {
+        self.inventory = self.inspection.as_ref().map(|inspection| Arc::new(scan::inventory::inventory(inspection)));
+        self.security = SecurityEvidence::gather(self.inventory.as_deref(), database, &policy.vulnerabilities, at);
         self
     }
 
     /// All evidence together.
     pub fn with(&self, terms: Terms, run: RunEvidence) -> Evidence {
-        let Self { top, image, manifest, security, inspection: _ } = self;
+        let Self { top, image, manifest, security, inventory: _, inspection: _ } = self;
         Evidence { top: top.clone(), image: image.clone(), manifest: manifest.clone(), security: security.clone(), terms, run }
     }
 

@@ -1,9 +1,9 @@
 //! The packages of an image and what is known to be wrong with them.
 
-use image::Inspection;
-use scan::{Database, Vulnerability, Warning, advisories};
+use scan::{Database, Inventory, Vulnerability, Warning, advisories};
 
 use super::gather_static::chain;
+use crate::policy::Vulnerabilities;
 
 /// What a look into a database of advisories gave.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Scanned {
     pub database: String,
     /// How new its youngest record is, RFC 3339.
     pub newest: String,
+    /// When it was looked at, epoch milliseconds.
+    pub at: i64,
     /// The operating system of the image, as it calls itself.
     pub system: Option<String>,
     /// Packages found in the image.
@@ -37,24 +39,33 @@ pub struct Scanned {
 }
 
 impl SecurityEvidence {
-    pub(super) fn gather(inspection: Option<&Inspection>, database: Option<&Database>) -> Self {
+    pub(super) fn gather(inventory: Option<&Inventory>, database: Option<&Database>, rules: &Vulnerabilities, at: i64) -> Self {
         let Some(database) = database else { return Self::NoDatabase };
-        let Some(inspection) = inspection else { return Self::NoImage };
-        let inventory = scan::inventory::inventory(inspection);
-        match advisories::matches(database, &inventory.packages, &advisories::PRECEDENCE) {
+        let Some(inventory) = inventory else { return Self::NoImage };
+        match Scanned::look_up(inventory, database, rules, at) {
+            Ok(scanned) => Self::Scanned(Box::new(scanned)),
             Err(error) => Self::Unread(chain(&error)),
-            Ok((vulnerabilities, further)) => {
-                let mut warnings = inventory.warnings;
-                warnings.extend(further);
-                Self::Scanned(Box::new(Scanned {
-                    database: database.id(),
-                    newest: database.meta().newest.clone(),
-                    system: inventory.system,
-                    packages: inventory.packages.len(),
-                    vulnerabilities,
-                    warnings,
-                }))
-            }
         }
+    }
+}
+
+impl Scanned {
+    /// Looks a list of packages up. No image is needed for it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn look_up(inventory: &Inventory, database: &Database, rules: &Vulnerabilities, at: i64) -> Result<Self, scan::Error> {
+        let (vulnerabilities, further) = advisories::matches(database, &inventory.packages, &rules.precedence)?;
+        let mut warnings = inventory.warnings.clone();
+        warnings.extend(further);
+        Ok(Self {
+            database: database.id(),
+            newest: database.meta().newest.clone(),
+            at,
+            system: inventory.system.clone(),
+            packages: inventory.packages.len(),
+            vulnerabilities,
+            warnings,
+        })
     }
 }

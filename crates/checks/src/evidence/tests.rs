@@ -176,6 +176,11 @@ impl Builder {
     }
 
     /// With what a look into a database gave.
+    pub(crate) fn waivers(mut self, waivers: Vec<Waiver>) -> Self {
+        self.evidence.terms.waivers = waivers;
+        self
+    }
+
     pub(crate) fn security(mut self, security: SecurityEvidence) -> Self {
         self.evidence.security = security;
         self
@@ -429,7 +434,7 @@ fn the_registered_capability_counts_before_the_manifest() {
 fn an_unclaimed_push_has_the_reason_that_counts() {
     let claim = |builder: Builder| {
         let Evidence { top, image, manifest, .. } = builder.evidence();
-        StaticEvidence { top, image, manifest, security: SecurityEvidence::NoDatabase, inspection: None }
+        StaticEvidence { top, image, manifest, security: SecurityEvidence::NoDatabase, inventory: None, inspection: None }
             .claimed_engine()
             .map_err(|finding| finding.code)
     };

@@ -61,7 +61,8 @@ pub fn reproduce(report: &Report) -> String {
     let model = report.deployment_model.as_deref().map(|model| format!(" --deployment-model {model}")).unwrap_or_default();
     let category =
         report.policy.get("capability").and_then(serde_json::Value::as_str).map(|key| format!(" --category {key}")).unwrap_or_default();
-    format!("plimsoll check {image}{model}{category}")
+    let scanned = if report.scan.is_some() { " --advisories advisories.db" } else { "" };
+    format!("plimsoll check {image}{model}{category}{scanned}")
 }
 
 /// A word for a shell.

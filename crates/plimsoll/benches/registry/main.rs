@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, clippy::indexing_slicing, reason = "a benchmark prints its figures")]
 
 #[path = "../../src/engine_image.rs"]
-#[expect(dead_code, reason = "the demo writes an archive, the benchmark a folder")]
 mod engine_image;
 
 mod client;

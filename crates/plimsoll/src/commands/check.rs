@@ -1,12 +1,16 @@
 //! `plimsoll check IMAGE`: the gate on a laptop, with the same crates and the same findings.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use checks::{
-    Policy, RunEvidence, Stage, Terms,
-    evidence::{RunSetup, gather_run, gather_static, platform},
-    output::Format,
+    Policy, RunEvidence, Stage, StaticEvidence, Terms,
+    evidence::{ImageEvidence, RunSetup, gather_run, gather_static, platform},
+    output,
 };
 use harness::Pace;
 use image::{BlobSource, LayerCache, Transport};
@@ -15,8 +19,10 @@ use model::{
     engine::DeploymentModel,
     report::{CheckStatus, Report},
     run::{LogLine, Stream},
+    waiver::Waiver,
 };
 use sandbox::local::Local;
+use scan::sbom::{Format, Subject, render};
 
 use crate::{log, progress};
 
@@ -26,7 +32,7 @@ pub struct Args {
     image: Transport,
     /// text, json, sarif or junit
     #[arg(long, default_value = "text")]
-    format: Format,
+    format: output::Format,
     /// Write the report to this file instead of standard output
     #[arg(long)]
     output: Option<PathBuf>,
@@ -45,6 +51,12 @@ pub struct Args {
     /// Policy file (JSON) [default: built in]
     #[arg(long)]
     policy: Option<PathBuf>,
+    /// Write the list of packages to this file: SPDX 2.3 if its name ends in .spdx.json, else CycloneDX 1.6
+    #[arg(long, value_name = "FILE")]
+    sbom: Option<PathBuf>,
+    /// File of waivers, or an OpenVEX document; may be given several times
+    #[arg(long, value_name = "FILE")]
+    waivers: Vec<PathBuf>,
 }
 
 fn category(word: &str) -> Result<Capability, String> {
@@ -64,7 +76,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             serde_json::from_slice(&text).with_context(|| format!("the policy {} is wrong", path.display()))?
         }
     };
-    let report = super::runtime()?.block_on(judge(&args, &policy))?;
+    let waivers = waivers(&args.waivers, &policy)?;
+    let report = super::runtime()?.block_on(judge(&args, &policy, waivers))?;
     let text = args.format.render(&report)?;
     match &args.output {
         Some(path) => std::fs::write(path, text).with_context(|| format!("the report cannot be written to {}", path.display()))?,
@@ -85,16 +98,42 @@ fn exit_code(report: &Report) -> ExitCode {
     }
 }
 
-async fn judge(args: &Args, policy: &Policy) -> anyhow::Result<Report> {
+fn write_sbom(path: &Path, image: &str, fixed: &StaticEvidence) -> anyhow::Result<()> {
+    let (ImageEvidence::Read(facts), Some(inventory)) = (&fixed.image, &fixed.inventory) else {
+        anyhow::bail!("no list of packages is written to {}, because the image cannot be read", path.display());
+    };
+    let format = if path.to_string_lossy().ends_with(".spdx.json") { Format::Spdx } else { Format::CycloneDx };
+    // The transport is no part of the name.
+    let name = image.split_once(':').map_or(image, |(_, name)| name).rsplit('/').next().unwrap_or_default();
+    let subject = Subject { name, digest: &fixed.top, created: facts.config.created.as_deref() };
+    let text = render(format, &subject, inventory);
+    std::fs::write(path, text).with_context(|| format!("the list of packages cannot be written to {}", path.display()))
+}
+
+fn waivers(files: &[PathBuf], policy: &Policy) -> anyhow::Result<Vec<Waiver>> {
+    let mut all = Vec::new();
+    for path in files {
+        let text = std::fs::read(path).with_context(|| format!("the waivers {} cannot be read", path.display()))?;
+        let read = checks::waivers::read(&text, policy.vulnerabilities.vex_days);
+        all.extend(read.with_context(|| format!("the waivers {} are wrong", path.display()))?);
+    }
+    Ok(all)
+}
+
+async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Result<Report> {
     let opened = image::open(&args.image)?;
     let source: Arc<dyn BlobSource> = Arc::from(opened.source);
     let database = args.advisories.as_deref().map(scan::Database::open).transpose()?;
     let bar = progress::spinner("reading the image");
     let (reading, top) = (source.clone(), opened.top.clone());
-    let fixed =
-        tokio::task::spawn_blocking(move || gather_static(&*reading, &top, &platform(), &mut |_| None).scan(database.as_ref())).await?;
+    let (rules, now) = (policy.clone(), server::clock::now_ms());
+    let look = move || gather_static(&*reading, &top, &platform(), &mut |_| None).scan(database.as_ref(), &rules, now);
+    let fixed = tokio::task::spawn_blocking(look).await?;
+    if let Some(path) = &args.sbom {
+        write_sbom(path, &args.image.to_string(), &fixed)?;
+    }
     bar.set_message("running the engine");
-    let terms = Terms { deployment_model: args.deployment_model, capability: args.category, ..Terms::default() };
+    let terms = Terms { deployment_model: args.deployment_model, capability: args.category, waivers, ..Terms::default() };
     let scratch = tempfile::tempdir().context("no folder for temporary files could be made; set TMPDIR")?;
     let sandbox = Arc::new(Local::new(scratch.path().join("runs"), sandbox::local::Helper::default()));
     let kept = args.layers.clone().unwrap_or_else(|| scratch.path().join("layers"));

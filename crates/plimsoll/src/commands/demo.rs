@@ -21,7 +21,7 @@ use server::{
 use store::builds::{self, Build};
 
 use crate::{
-    engine_image,
+    engine_image, example,
     log::{say, tell},
     progress,
     push::{Destination, push},
@@ -56,7 +56,10 @@ async fn demo(args: Args) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     let data = args.data.clone().unwrap_or_else(|| folder.path().join("data"));
     let listen = args.listen.unwrap_or_else(|| free_address(([127, 0, 0, 1], 8080).into()));
-    let config = Config::load(None, &Overrides { data: Some(data), listen: Some(listen) })?;
+    let mut config = Config::load(None, &Overrides { data: Some(data), listen: Some(listen) })?;
+    if config.advisories.path.as_os_str().is_empty() {
+        config.advisories.path = example::database(folder.path(), server::clock::now_ms())?;
+    }
     let password = SecretString::from(format!("demo-{}", uuid::Uuid::from_bytes(server::clock::random())));
     let first = FirstStart { organization: Some(1), email: Some(EMAIL.into()), password: Some(password.clone()) };
     let server = super::serve::start(config, &first).await?;
@@ -106,7 +109,8 @@ async fn walk(server: &Server, password: &SecretString, folder: &std::path::Path
     let engine = server::ops::create_engine::create_engine(app, &caller, new).await.map_err(problem)?;
     say(format_args!("2  Engine registered: {} ({})", engine.name, engine.id));
     let archive = folder.join("keyword.tar");
-    engine_image::write(&archive, &engine.id.to_string())?;
+    let image = engine_image::pack(&engine.id.to_string())?.layer(example::package());
+    image.write_oci_archive(&archive).context("the sample image cannot be written")?;
     let reference = app.image_reference(&format!("{}/keyword", OrganizationId(1)), "demo");
     let to = Destination {
         reference: reference.parse::<Reference>().with_context(|| format!("{reference:?} is no image reference"))?,

@@ -203,6 +203,7 @@ impl Builder {
         let specific = &record.database_specific;
         Advisory {
             id: record.id.clone(),
+            published: record.published.0.as_deref().unwrap_or_default().chars().take(40).collect(),
             description: shortened(text),
             link: link.map(|link| link.url.chars().take(500).collect()).unwrap_or_default(),
             word: word(&record.severity).or_else(|| said(specific)),

@@ -18,7 +18,7 @@ use crate::severity::{Score, Severity};
 
 pub(super) const MAGIC: [u8; 8] = *b"PLIMADV\n";
 /// Grows whenever an older program would misread the file.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 pub(super) const HEADER: usize = 88;
 pub(super) const ENTRY: usize = 24;
 
@@ -99,6 +99,8 @@ pub struct Advisory {
     pub id: String,
     /// Other ids of the same vulnerability, the CVE among them.
     pub aliases: Vec<String>,
+    /// When it was published, RFC 3339; empty if nobody said.
+    pub published: String,
     /// Its first words.
     pub description: String,
     /// Where to read on; empty if nobody said.

@@ -43,6 +43,8 @@ pub struct Vulnerability {
     pub description: String,
     /// Where to read on.
     pub link: String,
+    /// When the first of its advisories was published, RFC 3339.
+    pub published: Option<String>,
     /// How bad.
     pub severity: Severity,
     /// Who says so.
@@ -169,6 +171,7 @@ fn vulnerability(mut group: Vec<Hit>, package: &Package, version: &str, preceden
         aliases: ids,
         description: first(|advisory| &advisory.description),
         link: first(|advisory| &advisory.link),
+        published: group.iter().map(|hit| &hit.0.published).filter(|at| !at.is_empty()).min().cloned(),
         severity,
         severity_source,
         score,

@@ -3,6 +3,7 @@
 mod build;
 mod database;
 mod format;
+mod install;
 mod matching;
 mod osv;
 mod range;
@@ -12,6 +13,10 @@ mod tests;
 pub use build::Builder;
 pub use database::Database;
 pub use format::{Advisory, LeftOut, Meta};
+pub use install::{Installed, install};
 pub use matching::{PRECEDENCE, SeveritySource, Vulnerability, matches};
 pub use osv::LARGEST;
 pub use range::{Interval, Until};
+
+/// Type of a database as an artifact of a registry.
+pub const ARTIFACT_TYPE: &str = "application/vnd.plimsoll.advisories.v1";

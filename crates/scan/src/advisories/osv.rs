@@ -11,6 +11,8 @@ pub(super) struct Record {
     pub id: String,
     #[serde(default)]
     pub modified: String,
+    #[serde(default)]
+    pub published: Loose,
     pub withdrawn: Option<String>,
     #[serde(default)]
     pub aliases: Vec<String>,

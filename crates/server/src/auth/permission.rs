@@ -52,6 +52,8 @@ pub enum Permission {
     PushImages,
     /// See engines, builds, reports, unclaimed pushes.
     ReadEngines,
+    /// Answer for known vulnerabilities.
+    WaiveVulnerabilities,
     /// Register engines, act on builds.
     WriteEngines,
 }
@@ -68,6 +70,7 @@ pub const TABLE: &[(Permission, &str, &[Role])] = &[
     (Permission::PullImages, "pulling images", &[Developer, Reviewer, Admin, Operator]),
     (Permission::PushImages, "pushing images", &[Developer]),
     (Permission::ReadEngines, "reading engines", &[Developer, Reviewer, Admin, Operator]),
+    (Permission::WaiveVulnerabilities, "waiving vulnerabilities", &[Reviewer, Admin, Operator]),
     (Permission::WriteEngines, "changing engines and builds", &[Developer]),
 ];
 
@@ -98,6 +101,7 @@ mod tests {
             Permission::PullImages,
             Permission::PushImages,
             Permission::ReadEngines,
+            Permission::WaiveVulnerabilities,
             Permission::WriteEngines,
         ] {
             assert!(!permission.granted_to().is_empty(), "{permission:?}");

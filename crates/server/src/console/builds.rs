@@ -10,7 +10,7 @@ use axum::{
 use model::{build::BuildStatus, digest::Digest, id::BuildId, report::Report, run::LogLine};
 use store::{
     builds::{self, Build},
-    engines,
+    engines, inventories,
 };
 
 use super::{
@@ -34,13 +34,14 @@ pub async fn show(State(app): State<Arc<App>>, Visitor(caller): Visitor, Path(id
     let document = builds::report(db, build.id).await?;
     let history = builds::history(db, build.id).await?;
     let (log, offset) = read_log(&app, build.id, 0).await?;
-    let seen = fingerprint(build.status, document.as_deref());
+    let seen = fingerprint(build.status, document.as_deref(), inventories::worsening_count(db, build.id).await?);
     let input = BuildInput {
         engine: &engine,
         build: &build,
         has_report: document.is_some(),
         report: document.and_then(|text| parse(build.id, &text)),
         history: &history,
+        has_sbom: inventories::is_kept(db, build.id).await?,
         log: &log,
         place: Place::of(&app.public_url),
         events: format!("/builds/{}/events?from={offset}&seen={seen}", build.id),
@@ -99,8 +100,8 @@ pub async fn read_log(app: &App, build: BuildId, offset: u64) -> Result<(Vec<Log
 }
 
 /// Changes whenever anything on the page but the log changes.
-pub fn fingerprint(status: BuildStatus, report: Option<&str>) -> String {
-    Digest::of(format!("{status}\n{}", report.unwrap_or("")).as_bytes()).short().to_owned()
+pub fn fingerprint(status: BuildStatus, report: Option<&str>, worsenings: i64) -> String {
+    Digest::of(format!("{status}\n{worsenings}\n{}", report.unwrap_or("")).as_bytes()).short().to_owned()
 }
 
 /// A report this version cannot read is left out of the page; it can still be downloaded.
@@ -114,9 +115,10 @@ mod tests {
 
     #[test]
     fn status_and_report_make_a_new_fingerprint() {
-        let one = fingerprint(BuildStatus::Fetching, None);
-        assert_eq!(one, fingerprint(BuildStatus::Fetching, None));
-        assert_ne!(one, fingerprint(BuildStatus::Available, None));
-        assert_ne!(one, fingerprint(BuildStatus::Fetching, Some("{}")));
+        let one = fingerprint(BuildStatus::Fetching, None, 0);
+        assert_eq!(one, fingerprint(BuildStatus::Fetching, None, 0));
+        assert_ne!(one, fingerprint(BuildStatus::Available, None, 0));
+        assert_ne!(one, fingerprint(BuildStatus::Fetching, Some("{}"), 0));
+        assert_ne!(one, fingerprint(BuildStatus::Fetching, None, 1));
     }
 }

@@ -44,3 +44,9 @@ pub async fn pushing(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
     let markdown = include_str!("../../../../docs/pushing.md");
     Ok(page(StatusCode::OK, &CheckDocsPage::new(shell(&app, &headers, "Pushing and pulling").await?, markdown)))
 }
+
+/// `GET /docs/advisories`.
+pub async fn advisories(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, PageError> {
+    let markdown = include_str!("../../../../docs/advisories.md");
+    Ok(page(StatusCode::OK, &CheckDocsPage::new(shell(&app, &headers, "Advisories").await?, markdown)))
+}

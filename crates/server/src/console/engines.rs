@@ -13,13 +13,14 @@ use serde::Deserialize;
 use store::{
     builds,
     engines::{self, Engine, Filter},
-    unclaimed_pushes,
+    unclaimed_pushes, waivers,
 };
 
 use super::{
     page::{PageError, page, parameter, shell},
-    views::{EngineForm, EngineInput, EngineList, EnginePage, Entered, Paging, Place, ReportedBuild, Section, Tally},
+    views::{EngineForm, EngineInput, EngineList, EnginePage, Entered, Paging, Place, ReportedBuild, Section, Tally, waiver_rows},
     visitor::Visitor,
+    vulnerabilities::WAIVERS,
 };
 use crate::{
     app::App,
@@ -125,7 +126,10 @@ pub async fn show(
         reported.push(ReportedBuild { build, tally: report.and_then(|text| serde_json::from_str::<Tally>(&text).ok()) });
     }
     let shell = shell(engine.name.clone(), Section::Engines, &caller);
-    Ok(page(StatusCode::OK, &EnginePage::new(shell, engine, statuses, reported, paging, &Place::of(&app.public_url), clock::now_ms())))
+    let now = clock::now_ms();
+    let waivers = waivers::list(db, caller.organization, Some(engine.id), 0, WAIVERS).await?;
+    let view = EnginePage::new(shell, engine, statuses, reported, paging, &Place::of(&app.public_url), now);
+    Ok(page(StatusCode::OK, &view.with_waivers(waiver_rows(waivers, now))))
 }
 
 /// An engine of the caller's organization; one of another organization does not exist for them.

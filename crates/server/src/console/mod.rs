@@ -13,6 +13,7 @@ mod tokens;
 mod unclaimed;
 mod views;
 mod visitor;
+mod vulnerabilities;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,9 @@ use axum::{
 };
 
 use crate::{app::App, error::Problem};
+pub use builds::own as own_build;
 use page::PageError;
+pub use page::parameter;
 
 /// Largest form taken, bytes.
 const MAX_FORM: usize = 1 << 20;
@@ -46,9 +49,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/builds/{id}", get(builds::show))
         .route("/builds/{id}/events", get(events::stream))
         .route("/builds/{id}/log", get(builds::log))
+        .route("/builds/{id}/vulnerabilities", get(vulnerabilities::show))
         .route("/unclaimed", get(unclaimed::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/docs/advisories", get(check_docs::advisories))
         .route("/docs/checks", get(check_docs::index))
         .route("/docs/checks/{id}", get(check_docs::show))
         .route("/docs/pushing", get(check_docs::pushing))

@@ -8,6 +8,7 @@ use super::{
     app,
     engine::Engine,
     scalars::{DateTime, JsonData},
+    vulnerability::{self, VulnerabilityList, VulnerabilitySeverity, Worsening},
 };
 use crate::error::Problem;
 
@@ -124,6 +125,22 @@ impl Build {
         let mut findings: Vec<_> = report.checks.into_iter().flat_map(|check| check.findings).collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Ok(findings.into_iter().filter_map(|finding| serde_json::to_value(finding).ok()).map(JsonData).collect())
+    }
+
+    /// What is known about its packages today, the worst first; absent while they or the advisories are not there.
+    async fn vulnerabilities(
+        &self,
+        ctx: &Context<'_>,
+        severity: Option<VulnerabilitySeverity>,
+        offset: Option<i64>,
+        limit: Option<i64>,
+    ) -> Result<Option<VulnerabilityList>> {
+        vulnerability::of_build(ctx, &self.0, severity, offset, limit).await
+    }
+
+    /// What got worse since it was judged, because more became known; newest first.
+    async fn worsenings(&self, ctx: &Context<'_>) -> Result<Vec<Worsening>> {
+        vulnerability::worsenings(ctx, &self.0).await
     }
 
     /// Everything that happened to it, oldest first.

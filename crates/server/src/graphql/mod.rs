@@ -11,16 +11,28 @@ mod request;
 mod scalars;
 mod token;
 mod unclaimed_push;
+mod vulnerability;
+mod waiver;
 
 use std::sync::Arc;
 
-use async_graphql::{EmptySubscription, ErrorExtensions, Schema};
+use async_graphql::{EmptySubscription, ErrorExtensions, MergedObject, Schema};
 pub use request::{MAX_BODY, handle};
 
 use crate::{app::App, auth::Caller, error::Problem};
 
+/// All reads.
+#[derive(MergedObject, Default)]
+#[graphql(name = "Query")]
+pub struct Reads(query::Query, waiver::WaiverQuery);
+
+/// All deeds.
+#[derive(MergedObject, Default)]
+#[graphql(name = "Mutation")]
+pub struct Deeds(mutation::Mutation, waiver::WaiverMutation);
+
 /// The schema; [`App`] and the caller come with each request.
-pub type GateSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
+pub type GateSchema = Schema<Reads, Deeds, EmptySubscription>;
 
 /// Deepest query answered.
 const MAX_DEPTH: usize = 16;
@@ -30,7 +42,7 @@ const MAX_COMPLEXITY: usize = 1_000;
 
 /// Builds the schema.
 pub fn schema() -> GateSchema {
-    Schema::build(query::Query, mutation::Mutation, EmptySubscription)
+    Schema::build(Reads::default(), Deeds::default(), EmptySubscription)
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .limit_recursive_depth(32)

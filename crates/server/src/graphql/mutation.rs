@@ -28,6 +28,7 @@ use crate::{
 };
 
 /// Deeds.
+#[derive(Default)]
 pub struct Mutation;
 
 /// A login.
@@ -44,7 +45,7 @@ async fn login_info(ctx: &Context<'_>, token: String, caller: Caller) -> Result<
     Ok(LoginInfo { token, caller, organization: Organization { id: id.0, name } })
 }
 
-#[Object]
+#[Object(name = "Deeds")]
 impl Mutation {
     /// Begins a session.
     async fn user_login(&self, ctx: &Context<'_>, input: UserLogin) -> Result<LoginInfo> {

@@ -22,9 +22,10 @@ use super::{
 use crate::{auth::permission::Permission, error::Problem};
 
 /// Reads.
+#[derive(Default)]
 pub struct Query;
 
-#[Object]
+#[Object(name = "Reads")]
 impl Query {
     /// Who am I?
     async fn me(&self, ctx: &Context<'_>) -> Result<User> {

@@ -19,7 +19,11 @@ use crate::{
     app::App,
     error::chain,
     gate,
-    ops::record_verdict::{drop_job, record_loss, record_verdict},
+    ops::{
+        attach_sbom::attach_sbom,
+        keep_inventory::keep_inventory,
+        record_verdict::{drop_job, record_loss, record_verdict},
+    },
 };
 
 /// Does the job.
@@ -42,6 +46,12 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
         if status != BuildStatus::Fetching {
             return drop_job(&app, &job, &worker, status).await;
         }
+    }
+    keep_inventory(&app, &build, &looked).await?;
+    if let Err(error) = attach_sbom(&app, &build, &looked).await {
+        // Such as a full quota: the verdict does not depend on it.
+        tracing::warn!(%build.id, error = chain(&error), "the list of packages could not be attached to the image");
+        note(format!("the list of packages could not be attached to the image: {error}"));
     }
     note(format!("certifying build {} of {}", build.version, engine.name));
     let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);

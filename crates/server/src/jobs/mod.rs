@@ -2,7 +2,9 @@
 
 mod certify_build;
 mod collect_garbage;
+mod rematch_builds;
 mod take_pushes;
+mod watch_advisories;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -12,9 +14,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{app::App, clock, error::chain};
 pub use collect_garbage::collect_garbage;
 pub use take_pushes::take_pushes;
+pub use watch_advisories::watch_advisories;
 
 /// Gate A for one build; the subject is the build's id.
 pub const CERTIFY_BUILD: &str = "certify_build";
+
+/// New advisories for every build; the subject is their identity.
+pub const REMATCH_BUILDS: &str = "rematch_builds";
 
 /// A job dies with its lease unless it is renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -35,12 +41,19 @@ struct Kind {
 }
 
 /// All kinds, by name.
-const KINDS: &[Kind] = &[Kind {
-    name: CERTIFY_BUILD,
-    // Ten minutes of test run, and room for unpacking before and judging after it.
-    deadline: Duration::from_secs(20 * 60),
-    work: |app, job, worker| Box::pin(certify_build::run(app, job, worker)),
-}];
+const KINDS: &[Kind] = &[
+    Kind {
+        name: CERTIFY_BUILD,
+        // Ten minutes of test run, and room for unpacking before and judging after it.
+        deadline: Duration::from_secs(20 * 60),
+        work: |app, job, worker| Box::pin(certify_build::run(app, job, worker)),
+    },
+    Kind {
+        name: REMATCH_BUILDS,
+        deadline: Duration::from_secs(20 * 60),
+        work: |app, job, worker| Box::pin(rematch_builds::run(app, job, worker)),
+    },
+];
 
 /// Why a job could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]

@@ -5,4 +5,5 @@ mod rights;
 mod throttling;
 mod tokens;
 mod tools;
+mod waivers;
 mod world;

@@ -1,6 +1,7 @@
 //! A state in one word, with a symbol: colour never says it alone.
 
 use model::{build::BuildStatus, engine::EngineState, finding::Severity, report::CheckStatus};
+use scan::Severity as Level;
 
 /// The family of a state; the style sheet gives each its colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,18 @@ pub fn of_severity(severity: Severity) -> Badge {
         Severity::Error => badge(Tone::Bad, "✕", "error"),
         Severity::Warning => badge(Tone::Warn, "!", "warning"),
         Severity::Info => badge(Tone::Idle, "i", "info"),
+    }
+}
+
+/// How bad a known vulnerability is.
+pub fn of_vulnerability(severity: Level) -> Badge {
+    match severity {
+        Level::Critical => badge(Tone::Bad, "✕", "Critical"),
+        Level::High => badge(Tone::Bad, "▲", "High"),
+        Level::Medium => badge(Tone::Warn, "◆", "Medium"),
+        Level::Low => badge(Tone::Idle, "▽", "Low"),
+        Level::Negligible => badge(Tone::Idle, "·", "Negligible"),
+        Level::Unknown => badge(Tone::Busy, "?", "Unknown"),
     }
 }
 

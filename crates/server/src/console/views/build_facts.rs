@@ -146,6 +146,7 @@ fn event(word: &str) -> String {
         Ok(Event::EngineDeleted) => "engine deleted",
         Ok(Event::Lost) => "attempt lost",
         Err(_) if word == "pushedAgain" => "pushed again",
+        Err(_) if word == crate::ops::rematch_builds::WORSENED => "more is known",
         Err(_) => word,
     };
     text.to_owned()

@@ -34,6 +34,8 @@ pub struct BuildInput<'a> {
     pub report: Option<Report>,
     /// Its history, oldest first.
     pub history: &'a [HistoryLine],
+    /// Whether its packages are listed.
+    pub has_sbom: bool,
     /// Its log.
     pub log: &'a [LogLine],
     /// Where images are.
@@ -71,6 +73,8 @@ pub struct BuildPage {
     history: Vec<HistoryRow>,
     manifest: String,
     has_report: bool,
+    has_sbom: bool,
+    vulnerabilities: Option<String>,
     unreadable: bool,
 }
 
@@ -116,6 +120,8 @@ impl BuildPage {
             history: build_facts::history(history, now),
             manifest: serde_json::to_string_pretty(&build.manifest).unwrap_or_default(),
             has_report: input.has_report,
+            has_sbom: input.has_sbom,
+            vulnerabilities: report.and_then(verdict::vulnerabilities),
             unreadable,
         }
     }
@@ -276,6 +282,7 @@ pub mod tests {
             has_report: report.is_some(),
             report,
             history: &history,
+            has_sbom: true,
             log: &log,
             place: Place { url: "http://127.0.0.1:8080", host: "127.0.0.1:8080", plain_http: true },
             events: "/builds/3/events?from=17&seen=abc".into(),

@@ -10,6 +10,7 @@ use super::{
     engine_form,
     paging::Paging,
     shell::Shell,
+    waivers::WaiverRow,
     words::{self, When},
 };
 
@@ -91,9 +92,16 @@ pub struct EnginePage {
     manifest: String,
     builds: Vec<Row>,
     paging: Paging,
+    waivers: Vec<WaiverRow>,
 }
 
 impl EnginePage {
+    /// Adds the waivers that are for it.
+    #[must_use]
+    pub fn with_waivers(self, waivers: Vec<WaiverRow>) -> Self {
+        Self { waivers, ..self }
+    }
+
     /// Puts the page together. `statuses` are those of all builds, `builds` one page of them.
     pub fn new(
         shell: Shell,
@@ -125,6 +133,7 @@ impl EnginePage {
             ),
             builds: builds.into_iter().map(|reported| row(reported, now)).collect(),
             paging,
+            waivers: Vec::new(),
             name: engine.name,
             description: engine.description,
             created_by: engine.created_by,

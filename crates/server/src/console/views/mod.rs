@@ -16,6 +16,8 @@ mod shell;
 mod tokens;
 mod unclaimed;
 mod verdict;
+mod vulnerabilities;
+mod waivers;
 mod words;
 
 pub use build_page::{BuildInput, BuildPage, is_moving};
@@ -30,6 +32,8 @@ pub use paging::Paging;
 pub use shell::{Account, Section, Shell};
 pub use tokens::{Entry, Shown, TokensPage};
 pub use unclaimed::UnclaimedPage;
+pub use vulnerabilities::{VulnerabilitiesInput, VulnerabilitiesPage};
+pub use waivers::rows as waiver_rows;
 
 #[cfg(test)]
 pub use build_page::tests as fixtures;

@@ -51,12 +51,18 @@ impl Paging {
 
     /// Address of the page before.
     pub fn newer(&self) -> Option<String> {
-        (self.page > 1).then(|| if self.page == 2 { self.path.clone() } else { format!("{}?page={}", self.path, self.page - 1) })
+        (self.page > 1).then(|| if self.page == 2 { self.path.clone() } else { self.url(self.page - 1) })
     }
 
     /// Address of the page behind.
     pub fn older(&self) -> Option<String> {
-        (self.more && self.page < LAST).then(|| format!("{}?page={}", self.path, self.page + 1))
+        (self.more && self.page < LAST).then(|| self.url(self.page + 1))
+    }
+
+    /// The path may have a query of its own.
+    fn url(&self, page: i64) -> String {
+        let joint = if self.path.contains('?') { '&' } else { '?' };
+        format!("{}{joint}page={page}", self.path)
     }
 }
 
@@ -73,6 +79,8 @@ mod tests {
         let paging = Paging::asked("/engines", Some("3")).cut(&mut rows);
         assert_eq!((paging.offset(), paging.newer().as_deref(), paging.older()), (40, Some("/engines?page=2"), None));
         assert!(Paging::asked("/engines", None).cut(&mut vec![1]).is_alone());
+        let filtered = Paging::asked("/x?severity=High", None).cut(&mut (0..21).collect::<Vec<i32>>());
+        assert_eq!(filtered.older().as_deref(), Some("/x?severity=High&page=2"));
     }
 
     #[test]

@@ -87,6 +87,15 @@ pub fn not_checked(report: &Report) -> Vec<String> {
     checks.map(|check| format!("{} ({})", check.title, plain(check.reason.as_deref().unwrap_or("see its findings")))).collect()
 }
 
+/// How many known vulnerabilities the report has, in words; `None` when nothing was looked up.
+pub fn vulnerabilities(report: &Report) -> Option<String> {
+    report.scan.as_ref()?;
+    let counts = scan::Severity::ALL.into_iter().rev().map(scan::Severity::as_str);
+    let counts: Vec<String> =
+        counts.filter_map(|word| report.vulnerability_counts.get(word).map(|count| format!("{count} {word}"))).collect();
+    Some(if counts.is_empty() { "none known".to_owned() } else { counts.join(", ") })
+}
+
 /// What a person or the gate decided, with the reason they gave.
 fn decided(what: &str, last: Option<&HistoryLine>) -> String {
     let by = last.filter(|line| line.actor != "system").map_or_else(String::new, |line| format!(" by {}", line.actor));

@@ -1,4 +1,9 @@
-//! `plimsoll advisories`: compiles OSV exports into one file, and says what is in such a file. Nothing here reaches the network.
+//! `plimsoll advisories`: compiles OSV exports into one file, says what is in such a file, keeps it up to date. Only `update` and `push` reach
+//! the network.
+
+mod fetch;
+mod push;
+mod update;
 
 use std::{
     path::{Path, PathBuf},
@@ -19,6 +24,10 @@ pub enum Action {
     Build(Build),
     /// Say what is in a database, and whether it is whole
     Info(Info),
+    /// Keep a database in a registry, from where others can update
+    Push(push::Args),
+    /// Fetch a newer database and put it in place
+    Update(update::Args),
 }
 
 #[derive(clap::Args)]
@@ -49,6 +58,8 @@ pub fn run(action: Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::Build(args) => build(&args)?,
         Action::Info(args) => info(&args.file)?,
+        Action::Push(args) => push::push(&args)?,
+        Action::Update(args) => update::update(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,11 +68,7 @@ fn build(args: &Build) -> anyhow::Result<()> {
     let bar = progress::spinner("reading advisories");
     let mut builder = Builder::default();
     for source in &args.sources {
-        builder.add(source, &mut |count| {
-            if count % 500 == 0 {
-                bar.set_message(format!("reading advisories: {count}"));
-            }
-        })?;
+        add(&mut builder, source, &bar)?;
     }
     if let Some(path) = &args.cvss {
         builder.add_scores(path)?;
@@ -73,6 +80,14 @@ fn build(args: &Build) -> anyhow::Result<()> {
     builder.write(&args.output)?;
     bar.finish_and_clear();
     info(&args.output)
+}
+
+fn add(builder: &mut Builder, source: &Path, bar: &indicatif::ProgressBar) -> Result<(), scan::Error> {
+    builder.add(source, &mut |count| {
+        if count % 500 == 0 {
+            bar.set_message(format!("reading advisories: {count}"));
+        }
+    })
 }
 
 fn info(path: &Path) -> anyhow::Result<()> {
