@@ -174,25 +174,25 @@ async fn store(
     tags: &[Tag],
     digest: &Digest,
     document: &Document,
-    bytes: &[u8],
+    bytes: &Bytes,
     account: &str,
 ) -> Result<Vec<i64>, Refusal> {
     let new = NewManifest {
-        repository,
-        tags,
-        digest,
-        media_type: &document.media_type,
-        artifact_type: document.artifact_type.as_deref(),
-        subject: document.subject.as_ref(),
-        annotations: document.annotations.as_deref(),
-        bytes,
-        blobs: &document.blobs,
-        manifests: &document.manifests,
-        account,
+        repository: repository.clone(),
+        tags: tags.to_vec(),
+        digest: digest.clone(),
+        media_type: document.media_type.clone(),
+        artifact_type: document.artifact_type.clone(),
+        subject: document.subject.clone(),
+        annotations: document.annotations.clone(),
+        bytes: bytes.clone(),
+        blobs: document.blobs.clone(),
+        manifests: document.manifests.clone(),
+        account: account.to_owned(),
         now: inner.now(),
         quota: inner.options.limits.organization_bytes,
     };
-    match manifests::put(&inner.db, &new).await? {
+    match manifests::put(&inner.db, new).await? {
         Put::Missing(blobs) => Err(Refusal::manifest_needs(&blobs)),
         Put::Held(hold) => Err(Refusal::held(repository, &hold, asking.page(&hold.page))),
         Put::Stored(pushes) => {

@@ -20,7 +20,7 @@ use sqlx::{
 use crate::{
     error::Error,
     grouped::{Grouped, Log},
-    manifests::Manifest,
+    manifests::{Manifest, Queue},
     recent::Recent,
 };
 
@@ -38,6 +38,7 @@ pub struct Db {
     rights: Arc<AtomicU64>,
     log: Arc<Log>,
     manifests: Arc<Recent<Option<Manifest>>>,
+    queue: Arc<Queue>,
 }
 
 /// A transaction that takes rights away: of accounts, tokens, repositories. Whoever remembers rights compares
@@ -111,7 +112,7 @@ impl Db {
             .await
             .map_err(|source| Error::Open { path: path.into(), source })?;
         let (log, manifests) = (Arc::new(Log::of(path)), Arc::new(Recent::of(path)));
-        Ok(Self { readers, writer, rights: Arc::default(), log, manifests })
+        Ok(Self { readers, writer, rights: Arc::default(), log, manifests, queue: Arc::default() })
     }
 
     /// The readers. A statement that writes fails here.
@@ -142,7 +143,12 @@ impl Db {
         &self.manifests
     }
 
-    #[cfg(test)]
+    /// Manifests that wait to be stored.
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    /// What makes a grouped commit durable.
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use model::{digest::Digest, name::RepoName};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::AssertSqlSafe;
 
 use crate::{Db, error::Error};
 
@@ -303,16 +303,6 @@ async fn want(db: &Db, table: &str, row: &str, repository: &RepoName, digest: &D
     let clear = format!("UPDATE {table} SET unneeded_since = NULL WHERE {row}");
     sqlx::query(AssertSqlSafe(clear)).bind(repository.as_str()).bind(digest.to_string()).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
-}
-
-/// Inside the transaction that pushes a manifest again.
-pub(crate) async fn renew_manifest(tx: &mut SqliteConnection, repository: i64, digest: &Digest) -> Result<(), Error> {
-    sqlx::query("UPDATE manifests SET unneeded_since = NULL WHERE repository_id = $1 AND digest = $2 AND unneeded_since IS NOT NULL")
-        .bind(repository)
-        .bind(digest.to_string())
-        .execute(tx)
-        .await?;
-    Ok(())
 }
 
 /// Those of some digests that have no row.

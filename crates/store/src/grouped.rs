@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use crate::error::Error;
 
@@ -36,21 +36,30 @@ impl Grouped {
     /// # Errors
     /// [`Error::Database`] when nothing was changed, [`Error::File`] when it is not known whether the changes are durable.
     pub async fn commit(self) -> Result<(), Error> {
-        self.tx.commit().await?;
-        self.log.sync().await
+        let log = Arc::clone(&self.log);
+        self.publish().await?;
+        log.sync().await
+    }
+
+    /// Makes the changes visible only. Nobody may be told of them before [`Log::sync`] has returned.
+    ///
+    /// # Errors
+    /// [`Error::Database`]: nothing was changed.
+    pub(crate) async fn publish(self) -> Result<(), Error> {
+        Ok(self.tx.commit().await?)
     }
 }
 
 impl Deref for Grouped {
-    type Target = SqliteConnection;
+    type Target = Transaction<'static, Sqlite>;
 
-    fn deref(&self) -> &SqliteConnection {
+    fn deref(&self) -> &Self::Target {
         &self.tx
     }
 }
 
 impl DerefMut for Grouped {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.tx
     }
 }
@@ -71,7 +80,7 @@ impl Log {
     }
 
     /// Returns when everything that was committed before the call is durable.
-    async fn sync(&self) -> Result<(), Error> {
+    pub(crate) async fn sync(&self) -> Result<(), Error> {
         let mine = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
         let mut synced = self.synced.lock().await;
         if *synced >= mine {
@@ -106,7 +115,7 @@ mod tests {
             tokio::spawn(async move {
                 let mut tx = db.write_grouped().await.unwrap();
                 let insert = sqlx::query("INSERT INTO repositories (name, organization_id, created_at) VALUES ($1, 1, 0)");
-                insert.bind(format!("1/r{n:02}")).execute(&mut *tx).await.unwrap();
+                insert.bind(format!("1/r{n:02}")).execute(&mut **tx).await.unwrap();
                 if n % 2 == 0 {
                     tx.commit().await.unwrap();
                 }
@@ -140,7 +149,7 @@ mod tests {
         for (grouped, expected) in [(true, 1), (false, 2), (true, 1)] {
             let level: i64 = if grouped {
                 let mut tx = db.write_grouped().await.unwrap();
-                sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await.unwrap()
+                sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut **tx).await.unwrap()
             } else {
                 let mut tx = db.write().await.unwrap();
                 sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await.unwrap()

@@ -1,65 +1,16 @@
 //! Manifests, as the exact bytes that were pushed. Storing one, moving its tag and telling of the push is one transaction.
 
+mod put;
+
 use model::{
     digest::Digest,
-    name::{Reference, RepoName, Tag},
+    name::{Reference, RepoName},
 };
-use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::FromRow;
 
-use crate::{
-    Db,
-    error::Error,
-    garbage,
-    held_tags::{self, Hold},
-    pushes,
-    repositories::{self, Removal},
-    usage,
-};
-
-/// Variables per statement; SQLite allows 32,766, PostgreSQL 65,535.
-const PER_STATEMENT: usize = 500;
-
-/// A manifest to store. What it says has been read and found well formed by the caller.
-#[derive(Clone, Debug)]
-pub struct NewManifest<'a> {
-    /// Where.
-    pub repository: &'a RepoName,
-    /// The tags to move. A push under a tag is told in the outbox, once for each; a push by digest alone is a part of another.
-    pub tags: &'a [Tag],
-    /// Digest of `bytes`, compared.
-    pub digest: &'a Digest,
-    /// As in its Content-Type.
-    pub media_type: &'a str,
-    /// What an artifact says it is, as a list of referrers shows it.
-    pub artifact_type: Option<&'a str>,
-    /// The manifest it speaks about; need not be there yet.
-    pub subject: Option<&'a Digest>,
-    /// Its annotations, a JSON object, when a list of referrers may have to show them.
-    pub annotations: Option<&'a str>,
-    /// The exact bytes.
-    pub bytes: &'a [u8],
-    /// Blobs that the repository must hold.
-    pub blobs: &'a [Digest],
-    /// Manifests it names. An index may be sparse: they need not be there.
-    pub manifests: &'a [Digest],
-    /// Who pushed.
-    pub account: &'a str,
-    /// Milliseconds since 1970.
-    pub now: i64,
-    /// Most bytes of an organization that has no quota of its own; 0: no limit.
-    pub quota: u64,
-}
-
-/// What became of a [`NewManifest`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// Stored; with the id of the push under each tag.
-    Stored(Vec<i64>),
-    /// Nothing was stored, because the repository lacks these blobs, in the order asked.
-    Missing(Vec<Digest>),
-    /// Nothing was stored, because a tag must go on naming what it names.
-    Held(Hold),
-}
+pub(crate) use self::put::Queue;
+pub use self::put::{NewManifest, Put, put};
+use crate::{Db, error::Error, held_tags, repositories::Removal};
 
 /// A stored manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,110 +21,6 @@ pub struct Manifest {
     pub media_type: String,
     /// The exact bytes.
     pub bytes: Vec<u8>,
-}
-
-/// Stores a manifest, moves its tags and writes the pushes into the outbox, or does nothing of it.
-///
-/// # Errors
-/// [`Error::OverQuota`], [`Error::Database`].
-pub async fn put(db: &Db, new: &NewManifest<'_>) -> Result<Put, Error> {
-    let mut tx = db.write_grouped().await?;
-    let repository = repositories::ensure(&mut tx, new.repository, new.now).await?;
-    let absent = missing(&mut tx, repository, new.blobs).await?;
-    if !absent.is_empty() {
-        return Ok(Put::Missing(absent));
-    }
-    for tag in new.tags {
-        if let Some(hold) = held_tags::on_tag(&mut tx, new.repository, tag, Some(new.digest)).await? {
-            return Ok(Put::Held(hold));
-        }
-    }
-    store(&mut tx, repository, new).await?;
-    let mut told = Vec::with_capacity(new.tags.len());
-    for tag in new.tags {
-        move_tag(&mut tx, repository, tag, new).await?;
-        told.push(pushes::record(&mut tx, new.repository, tag, new.digest, new.account, new.now).await?);
-    }
-    tx.commit().await?;
-    Ok(Put::Stored(told))
-}
-
-async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest<'_>) -> Result<(), Error> {
-    let known: Option<String> = sqlx::query_scalar("SELECT media_type FROM manifests WHERE repository_id = $1 AND digest = $2")
-        .bind(repository)
-        .bind(new.digest.to_string())
-        .fetch_optional(&mut *tx)
-        .await?;
-    garbage::renew_manifest(tx, repository, new.digest).await?;
-    if known.as_deref() == Some(new.media_type) {
-        return Ok(());
-    }
-    if known.is_none() {
-        usage::admit(tx, new.repository.organization(), new.bytes.len() as u64, new.quota).await?;
-    }
-    let id: i64 = sqlx::query_scalar(
-        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, bytes, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-             subject = excluded.subject, annotations = excluded.annotations
-         RETURNING id",
-    )
-    .bind(repository)
-    .bind(new.digest.to_string())
-    .bind(new.media_type)
-    .bind(new.artifact_type)
-    .bind(new.subject.map(Digest::to_string))
-    .bind(new.annotations)
-    .bind(new.bytes)
-    .bind(new.now)
-    .fetch_one(&mut *tx)
-    .await?;
-    sqlx::query("DELETE FROM manifest_references WHERE manifest_id = $1").bind(id).execute(&mut *tx).await?;
-    refer(tx, id, "blob", new.blobs).await?;
-    refer(tx, id, "manifest", new.manifests).await
-}
-
-async fn refer(tx: &mut SqliteConnection, id: i64, kind: &str, digests: &[Digest]) -> Result<(), Error> {
-    for some in digests.chunks(PER_STATEMENT / 3) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO manifest_references (manifest_id, kind, digest) ");
-        insert.push_values(some, |mut row, digest| {
-            row.push_bind(id).push_bind(kind).push_bind(digest.to_string());
-        });
-        insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut *tx).await?;
-    }
-    Ok(())
-}
-
-async fn move_tag(tx: &mut SqliteConnection, repository: i64, tag: &Tag, new: &NewManifest<'_>) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO tags (repository_id, name, digest, updated_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at",
-    )
-    .bind(repository)
-    .bind(tag.as_str())
-    .bind(new.digest.to_string())
-    .bind(new.now)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Those of the `wanted` blobs that the repository does not hold.
-async fn missing(tx: &mut SqliteConnection, repository: i64, wanted: &[Digest]) -> Result<Vec<Digest>, Error> {
-    let mut absent = Vec::new();
-    for some in wanted.chunks(PER_STATEMENT) {
-        let mut select = QueryBuilder::<Sqlite>::new("SELECT digest FROM repository_blobs WHERE repository_id = ");
-        select.push_bind(repository).push(" AND digest IN (");
-        let mut list = select.separated(", ");
-        for digest in some {
-            list.push_bind(digest.to_string());
-        }
-        list.push_unseparated(")");
-        let present: Vec<String> = select.build_query_scalar().fetch_all(&mut *tx).await?;
-        let present: std::collections::HashSet<String> = present.into_iter().collect();
-        absent.extend(some.iter().filter(|digest| !present.contains(&digest.to_string())).cloned());
-    }
-    Ok(absent)
 }
 
 #[derive(FromRow)]
@@ -231,7 +78,11 @@ pub async fn delete(db: &Db, repository: &RepoName, digest: &Digest) -> Result<R
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use model::name::Tag;
+
     use super::*;
+    use crate::{held_tags::Hold, pushes, repositories};
 
     async fn opened() -> (tempfile::TempDir, Db) {
         let dir = tempfile::tempdir().unwrap();
@@ -239,27 +90,27 @@ mod tests {
         (dir, db)
     }
 
-    /// Stores `bytes` in `1/a` under `tag`, needing `blobs` and `manifests`.
-    async fn pushed(db: &Db, tag: Option<&str>, bytes: &[u8], blobs: &[Digest], manifests: &[Digest]) -> Put {
-        let repository = "1/a".parse().unwrap();
-        let tags: Vec<Tag> = tag.map(|text| text.parse().unwrap()).into_iter().collect();
-        let digest = Digest::of(bytes);
-        let new = NewManifest {
-            repository: &repository,
-            tags: &tags,
-            digest: &digest,
-            media_type: "application/vnd.oci.image.manifest.v1+json",
+    fn new(tag: Option<&str>, bytes: &[u8], blobs: &[Digest], manifests: &[Digest]) -> NewManifest {
+        NewManifest {
+            repository: "1/a".parse().unwrap(),
+            tags: tag.map(|text| text.parse().unwrap()).into_iter().collect(),
+            digest: Digest::of(bytes),
+            media_type: "application/vnd.oci.image.manifest.v1+json".into(),
             artifact_type: None,
             subject: None,
             annotations: None,
-            bytes,
-            blobs,
-            manifests,
-            account: "ann",
+            bytes: Bytes::copy_from_slice(bytes),
+            blobs: blobs.to_vec(),
+            manifests: manifests.to_vec(),
+            account: "ann".into(),
             now: 9,
             quota: 0,
-        };
-        put(db, &new).await.unwrap()
+        }
+    }
+
+    /// Stores `bytes` in `1/a` under `tag`, needing `blobs` and `manifests`.
+    async fn pushed(db: &Db, tag: Option<&str>, bytes: &[u8], blobs: &[Digest], manifests: &[Digest]) -> Put {
+        put(db, new(tag, bytes, blobs, manifests)).await.unwrap()
     }
 
     async fn tags(db: &Db) -> Vec<String> {

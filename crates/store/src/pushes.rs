@@ -73,38 +73,29 @@ pub async fn mark_handled(tx: &mut SqliteConnection, id: i64) -> Result<bool, Er
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes a push into the outbox. Returns its id.
-pub(crate) async fn record(
-    tx: &mut SqliteConnection,
-    repository: &RepoName,
-    tag: &Tag,
-    digest: &Digest,
-    account: &str,
-    now: i64,
-) -> Result<i64, Error> {
-    let id = sqlx::query_scalar(
-        "INSERT INTO push_events (repository, tag, digest, account, pushed_at) VALUES ($1, $2, $3, $4, $5) RETURNING id",
-    )
-    .bind(repository.as_str())
-    .bind(tag.as_str())
-    .bind(digest.to_string())
-    .bind(account)
-    .bind(now)
-    .fetch_one(tx)
-    .await?;
-    Ok(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifests::{self, NewManifest, Put};
 
     async fn recorded(db: &Db, tag: &str) -> i64 {
-        let mut tx = db.write().await.unwrap();
-        let (repository, tag, digest) = ("1/a".parse().unwrap(), tag.parse().unwrap(), Digest::of(b"m"));
-        let id = record(&mut tx, &repository, &tag, &digest, "ann@example.com", 5).await.unwrap();
-        tx.commit().await.unwrap();
-        id
+        let new = NewManifest {
+            repository: "1/a".parse().unwrap(),
+            tags: vec![tag.parse().unwrap()],
+            digest: Digest::of(b"m"),
+            media_type: "m".into(),
+            artifact_type: None,
+            subject: None,
+            annotations: None,
+            bytes: b"m".as_slice().into(),
+            blobs: vec![],
+            manifests: vec![],
+            account: "ann@example.com".into(),
+            now: 5,
+            quota: 0,
+        };
+        let Put::Stored(ids) = manifests::put(db, new).await.unwrap() else { panic!("not stored") };
+        ids[0]
     }
 
     #[tokio::test]

@@ -119,21 +119,21 @@ mod tests {
     async fn pushed(db: &Db, content: &str, subject: Option<&Digest>, artifact_type: &str, annotations: Option<&str>) -> Digest {
         let digest = Digest::of(content.as_bytes());
         let new = NewManifest {
-            repository: &"1/a".parse().unwrap(),
-            tags: &[],
-            digest: &digest,
-            media_type: "m/t",
-            artifact_type: Some(artifact_type),
-            subject,
-            annotations,
-            bytes: content.as_bytes(),
-            blobs: &[],
-            manifests: &[],
-            account: "ann",
+            repository: "1/a".parse().unwrap(),
+            tags: vec![],
+            digest: digest.clone(),
+            media_type: "m/t".into(),
+            artifact_type: Some(artifact_type.into()),
+            subject: subject.cloned(),
+            annotations: annotations.map(Into::into),
+            bytes: content.to_owned().into(),
+            blobs: vec![],
+            manifests: vec![],
+            account: "ann".into(),
             now: 1,
             quota: 0,
         };
-        manifests::put(db, &new).await.unwrap();
+        manifests::put(db, new).await.unwrap();
         digest
     }
 

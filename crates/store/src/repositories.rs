@@ -121,7 +121,7 @@ pub async fn add_blob(db: &Db, repository: &RepoName, digest: &Digest, size: u64
         .bind(digest.to_string())
         .bind(size.cast_signed())
         .bind(now)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
     let id = ensure(&mut tx, repository, now).await?;
     link(&mut tx, id, digest, now).await?;
@@ -140,7 +140,7 @@ pub async fn mount_blob(db: &Db, from: &RepoName, to: &RepoName, digest: &Digest
         sqlx::query("SELECT 1 FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id WHERE r.name = $1 AND l.digest = $2")
             .bind(from.as_str())
             .bind(digest.to_string())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
     if held.is_none() {
         return Ok(false);

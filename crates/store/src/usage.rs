@@ -89,6 +89,8 @@ pub async fn admit_blob(
 
 #[cfg(test)]
 mod tests {
+    use model::name::RepoName;
+
     use super::*;
     use crate::{
         Db,
@@ -134,31 +136,30 @@ mod tests {
     #[tokio::test]
     async fn manifests_count_and_deleting_gives_back() {
         let (_dir, db) = opened().await;
-        let repository = "1/a".parse().unwrap();
-        let new = |bytes: &'static [u8], digest| NewManifest {
-            repository: &repository,
-            tags: &[],
-            digest,
-            media_type: "m",
+        let repository: RepoName = "1/a".parse().unwrap();
+        let new = |bytes: &'static [u8]| NewManifest {
+            repository: repository.clone(),
+            tags: vec![],
+            digest: Digest::of(bytes),
+            media_type: "m".into(),
             artifact_type: None,
             subject: None,
             annotations: None,
-            bytes,
-            blobs: &[],
-            manifests: &[],
-            account: "ann",
+            bytes: bytes.into(),
+            blobs: vec![],
+            manifests: vec![],
+            account: "ann".into(),
             now: 0,
             quota: 8,
         };
-        let (one, two) = (Digest::of(b"12345"), Digest::of(b"6789"));
         for _ in 0..2 {
-            manifests::put(&db, &new(b"12345", &one)).await.unwrap();
+            manifests::put(&db, new(b"12345")).await.unwrap();
         }
-        let refused = manifests::put(&db, &new(b"6789", &two)).await.unwrap_err();
+        let refused = manifests::put(&db, new(b"6789")).await.unwrap_err();
         assert!(matches!(refused, Error::OverQuota { used: 5, quota: 8, needs: 4, .. }), "{refused}");
         assert_eq!(bytes(&db, 1).await, 5);
-        manifests::delete(&db, &repository, &one).await.unwrap();
-        manifests::put(&db, &new(b"6789", &two)).await.unwrap();
+        manifests::delete(&db, &repository, &Digest::of(b"12345")).await.unwrap();
+        manifests::put(&db, new(b"6789")).await.unwrap();
         assert_eq!(bytes(&db, 1).await, 4);
     }
 

@@ -48,12 +48,17 @@ fn main() -> Result<()> {
         return plain::serve(Path::new(words.get(at + 1).context("which folder?")?));
     }
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    beside_the_reference(dir.path())?;
+    // `--rows 4,7,8` measures only these rows of the table: for whoever works on one of them.
+    if let Some(at) = words.iter().position(|word| word == "--rows") {
+        let rows = words.get(at + 1).context("which rows?")?.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
+        return beside_the_reference(dir.path(), &|row| rows.contains(&row));
+    }
+    beside_the_reference(dir.path(), &|_| true)?;
     analysis(dir.path())?;
     memory(dir.path())
 }
 
-fn beside_the_reference(dir: &Path) -> Result<()> {
+fn beside_the_reference(dir: &Path, wanted: &dyn Fn(usize) -> bool) -> Result<()> {
     let contenders = [Contender::start(Kind::Ours, dir)?, Contender::start(Kind::Reference, dir)?];
     let mut all = [Values::new(), Values::new()];
     for (contender, values) in contenders.iter().zip(&mut all) {
@@ -63,38 +68,44 @@ fn beside_the_reference(dir: &Path) -> Result<()> {
         let image = dir.join(format!("image-{number}"));
         write_image(&image, number)?;
         for (contender, values) in contenders.iter().zip(&mut all) {
-            round(contender, number, &image, values)?;
+            round(contender, number, &image, values, wanted)?;
         }
     }
     for (contender, values) in contenders.iter().zip(&mut all) {
         values.insert(12, vec![contender.memory()?.1]);
         values.insert(13, vec![contender.cpu()?]);
     }
-    print(&all.map(|values| values.into_values().map(median).collect::<Vec<_>>()));
+    print(&all.map(|values| values.into_iter().map(|(row, values)| (row, median(values))).collect()));
     Ok(())
 }
 
-fn round(contender: &Contender, number: u64, image: &Path, values: &mut Values) -> Result<()> {
+fn round(contender: &Contender, number: u64, image: &Path, values: &mut Values, wanted: &dyn Fn(usize) -> bool) -> Result<()> {
     let mut note = |row: usize, value: f64| {
         values.entry(row).or_default().push(value);
         contender.settle()
     };
     let mut pushed = None;
-    for (row, chunk) in [(0, BLOB), (2, 16 << 20)] {
+    for (row, chunk) in [(0, BLOB), (2, 16 << 20)].into_iter().filter(|(row, _)| wanted(*row) || (*row == 0 && wanted(5))) {
         let before = contender.cpu()?;
         let (digest, seconds) = measures::push(contender, number * 10 + row as u64, BLOB, chunk)?;
         note(row + 1, contender.cpu()? - before)?;
         note(row, BLOB as f64 / 1e6 / seconds)?;
         pushed = Some(digest);
     }
-    let pushed = pushed.context("nothing was pushed")?;
-    note(4, measures::small_blobs(contender, number << 32)?)?;
-    note(5, measures::pull(contender, &pushed, 1)?)?;
-    note(6, measures::pull(contender, &pushed, 4)?)?;
-    note(7, measures::put_manifests(contender, number)?)?;
-    note(8, measures::get_manifests(contender)?)?;
-    note(9, measures::list_tags(contender)?)?;
-    note(10, measures::copy(contender, image, &number.to_string())?)?;
+    if wanted(4) {
+        note(4, measures::small_blobs(contender, number << 32)?)?;
+    }
+    for (row, clients) in [(5, 1), (6, 4)].into_iter().filter(|(row, _)| wanted(*row)) {
+        note(row, measures::pull(contender, pushed.as_ref().context("nothing was pushed")?, clients)?)?;
+    }
+    if wanted(7) || wanted(8) || wanted(9) {
+        note(7, measures::put_manifests(contender, number)?)?;
+        note(8, measures::get_manifests(contender)?)?;
+        note(9, measures::list_tags(contender)?)?;
+    }
+    if wanted(10) {
+        note(10, measures::copy(contender, image, &number.to_string())?)?;
+    }
     Ok(())
 }
 
@@ -103,17 +114,17 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn print(all: &[Vec<f64>; 2]) {
+fn print(all: &[BTreeMap<usize, f64>; 2]) {
     println!("| measure | plimsoll | docker-registry | ratio | goal | |");
     println!("|---|---|---|---|---|---|");
     for (row, (what, unit, goal, more)) in TABLE.into_iter().enumerate() {
-        let (ours, theirs) = (all[0][row], all[1][row]);
+        let (Some(ours), Some(theirs)) = (all[0].get(&row), all[1].get(&row)) else { continue };
         let (ratio, sign) = (ours / theirs, if more { "≥" } else { "≤" });
         let met = if more { ratio >= goal } else { ratio <= goal };
         println!(
             "| {what} | {} {unit} | {} {unit} | {ratio:.2}x | {sign} {goal}x | {} |",
-            short(ours),
-            short(theirs),
+            short(*ours),
+            short(*theirs),
             if met { "met" } else { "MISSED" }
         );
     }

@@ -1,7 +1,11 @@
-//! Takes a push out of the outbox: it becomes a numbered build with its static findings, or an unclaimed push with the reason.
-//! Row, history, report, job and the mark in the outbox are one transaction, so a push is acted on exactly once.
+//! Takes pushes out of the outbox: each becomes a numbered build with its static findings, or an unclaimed push with the reason.
+//! Row, history, report, job and the mark in the outbox are one transaction, so a push is acted on exactly once. Many pushes that wait
+//! share a transaction: clients that push meanwhile wait for one writer.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use model::{
     build::{BuildStatus, Event},
@@ -10,6 +14,7 @@ use model::{
     name::{Reference, RepoName},
     report::Report,
 };
+use sqlx::{Sqlite, Transaction};
 use store::{
     builds::{self, Build, HistoryLine},
     engines::{self, Engine},
@@ -44,30 +49,82 @@ impl Unclaimed {
     }
 }
 
-/// Acts on one push. Returns what became of it, in a sentence, if there is something to say.
+/// What is to become of a push: found out before anything is written, because reading an image can take its time.
+enum Fate {
+    /// It speaks about an image, such as a signature: it is kept and is nobody's build.
+    Attachment,
+    Unclaimed(Unclaimed),
+    Build(Box<(Looked, Engine)>),
+}
+
+/// What was written, to be told when it is durable.
+struct Taken {
+    push: i64,
+    sentence: Option<String>,
+    build: Option<BuildId>,
+}
+
+/// Acts on pushes, oldest first, in one transaction: on as many of them as can be looked at within `patience`, and on the first at least.
+/// Returns how many that were.
 ///
 /// # Errors
-/// The database or a file of ours; the push stays in the outbox.
-pub async fn take_push(app: &Arc<App>, push: Push) -> Result<Option<String>, store::Error> {
-    if is_attachment(app, &push).await? {
-        let mut tx = app.db.write().await?;
-        if pushes::mark_handled(&mut tx, push.id).await? {
-            tx.commit().await?;
+/// The database or a file of ours; the pushes stay in the outbox.
+pub async fn take_pushes(app: &Arc<App>, pushes: Vec<Push>, patience: Duration) -> Result<usize, store::Error> {
+    let (began, mut decided) = (Instant::now(), Vec::new());
+    for push in pushes {
+        let fate = decide(app, &push).await?;
+        decided.push((push, fate));
+        if began.elapsed() > patience {
+            break;
         }
-        return Ok(None);
+    }
+    let mut tx = app.db.write_grouped().await?;
+    let mut taken = Vec::new();
+    for (push, fate) in &decided {
+        // Another process may have been faster.
+        if pushes::mark_handled(&mut tx, push.id).await? {
+            taken.push(take(app, &mut tx, push, fate).await?);
+        }
+    }
+    tx.commit().await?;
+    for Taken { push, sentence, build } in taken {
+        if let Some(id) = build {
+            app.work.notify_one();
+            app.tell(id);
+        }
+        app.told.tell(push, sentence);
+    }
+    Ok(decided.len())
+}
+
+async fn decide(app: &Arc<App>, push: &Push) -> Result<Fate, store::Error> {
+    if is_attachment(app, push).await? {
+        return Ok(Fate::Attachment);
     }
     let looked = match gate::look(app, &push.repository, &push.digest).await {
         Ok(looked) => looked,
         Err(error) => {
             tracing::error!(repository = %push.repository, digest = %push.digest, error = chain(&*error), "a pushed image cannot be read");
             let fix = "push it again; if that does not help, tell the operator, whose log has the reason";
-            return refuse(app, &push, Unclaimed::new("gate.error", "the gate could not read the image from its own store", fix)).await;
+            return Ok(Fate::Unclaimed(Unclaimed::new("gate.error", "the gate could not read the image from its own store", fix)));
         }
     };
-    match bind(app, &push.repository, &looked).await? {
-        Ok(engine) => build(app, &push, &looked, &engine).await,
-        Err(unclaimed) => refuse(app, &push, unclaimed).await,
-    }
+    Ok(match bind(app, &push.repository, &looked).await? {
+        Ok(engine) => Fate::Build(Box::new((looked, engine))),
+        Err(unclaimed) => Fate::Unclaimed(unclaimed),
+    })
+}
+
+async fn take(app: &Arc<App>, tx: &mut Transaction<'_, Sqlite>, push: &Push, fate: &Fate) -> Result<Taken, store::Error> {
+    let (sentence, build) = match fate {
+        Fate::Attachment => (None, None),
+        Fate::Unclaimed(unclaimed) => (Some(refuse(app, tx, push, unclaimed).await?), None),
+        Fate::Build(found) => {
+            let (sentence, build) = build(app, tx, push, &found.0, &found.1).await?;
+            (Some(sentence), build)
+        }
+    };
+    Ok(Taken { push: push.id, sentence, build })
 }
 
 /// What speaks about an image, such as a signature, is kept and is nobody's build.
@@ -99,52 +156,49 @@ pub async fn bind(app: &App, repository: &RepoName, looked: &Looked) -> Result<R
     })
 }
 
-async fn refuse(app: &App, push: &Push, unclaimed: Unclaimed) -> Result<Option<String>, store::Error> {
+async fn refuse(app: &Arc<App>, tx: &mut Transaction<'_, Sqlite>, push: &Push, unclaimed: &Unclaimed) -> Result<String, store::Error> {
     let (reason, fix) = (unclaimed.reason.trim_end_matches('.'), &unclaimed.fix);
     let sentence = format!("This push became no build ({}): {reason}; {fix}. See {}/unclaimed", unclaimed.code, app.public_url);
-    let mut tx = app.db.write().await?;
     let row = UnclaimedPush {
         id: UnclaimedPushId(clock::new_id()),
         organization: push.repository.organization(),
         repository: push.repository.to_string(),
         tag: push.tag.to_string(),
         digest: push.digest.clone(),
-        code: unclaimed.code,
-        reason: unclaimed.reason,
-        fix: unclaimed.fix,
+        code: unclaimed.code.clone(),
+        reason: unclaimed.reason.clone(),
+        fix: unclaimed.fix.clone(),
         pushed_by: push.account.clone(),
         created_at: clock::now_ms(),
     };
-    unclaimed_pushes::upsert(&mut tx, &row).await?;
-    if pushes::mark_handled(&mut tx, push.id).await? {
-        tx.commit().await?;
-        tracing::info!(repository = row.repository, tag = row.tag, code = row.code, "unclaimed push");
-    }
-    Ok(Some(sentence))
+    unclaimed_pushes::upsert(tx, &row).await?;
+    tracing::info!(repository = row.repository, tag = row.tag, code = row.code, "unclaimed push");
+    Ok(sentence)
 }
 
-async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) -> Result<Option<String>, store::Error> {
-    let mut tx = app.db.write().await?;
-    if let Some(known) = builds::by_digest(&mut tx, engine.id, &push.digest).await? {
+/// Returns the id only of a build that is new.
+async fn build(
+    app: &Arc<App>,
+    tx: &mut Transaction<'_, Sqlite>,
+    push: &Push,
+    looked: &Looked,
+    engine: &Engine,
+) -> Result<(String, Option<BuildId>), store::Error> {
+    if let Some(known) = builds::by_digest(tx, engine.id, &push.digest).await? {
         if known.tag != push.tag.as_str() || known.repository != push.repository.as_str() {
             let reason = format!("the same image was pushed as {}:{}", push.repository, push.tag);
-            builds::append_history(&mut tx, known.id, &line(&push.account, "pushedAgain", Some(known.status), known.status, reason))
-                .await?;
-        }
-        if pushes::mark_handled(&mut tx, push.id).await? {
-            tx.commit().await?;
+            builds::append_history(tx, known.id, &line(&push.account, "pushedAgain", Some(known.status), known.status, reason)).await?;
         }
         let page = format!("{}/builds/{}", app.public_url, known.id);
-        return Ok(Some(format!(
-            "This image is build {} of engine {} already; it is {}. See {page}",
-            known.version, engine.name, known.status
-        )));
+        let sentence =
+            format!("This image is build {} of engine {} already; it is {}. See {page}", known.version, engine.name, known.status);
+        return Ok((sentence, None));
     }
     let now = clock::now_ms();
     let build = Build {
         id: BuildId(clock::new_id()),
         engine: engine.id,
-        version: engines::next_version(&mut tx, engine.id).await?,
+        version: engines::next_version(tx, engine.id).await?,
         status: BuildStatus::Fetching,
         repository: push.repository.to_string(),
         tag: push.tag.to_string(),
@@ -155,20 +209,15 @@ async fn build(app: &Arc<App>, push: &Push, looked: &Looked, engine: &Engine) ->
         created_at: now,
         modified_at: now,
     };
-    builds::insert(&mut tx, &build).await?;
+    builds::insert(tx, &build).await?;
     let start =
         line(&push.account, Event::Start.as_str(), None, BuildStatus::Fetching, format!("pushed as {}:{}", push.repository, push.tag));
-    builds::append_history(&mut tx, build.id, &start).await?;
+    builds::append_history(tx, build.id, &start).await?;
     let report = gate::static_report(app, &build, engine, looked);
-    builds::insert_report(&mut tx, build.id, &report, now).await?;
-    jobs::enqueue(&mut tx, JobId(clock::new_id()), CERTIFY_BUILD, &build.id.to_string(), now).await?;
-    if pushes::mark_handled(&mut tx, push.id).await? {
-        tx.commit().await?;
-        tracing::info!(build = %build.id, engine = %engine.id, version = build.version, "new build");
-        app.work.notify_one();
-        app.tell(build.id);
-    }
-    Ok(Some(said(app, &build, engine, &report)))
+    builds::insert_report(tx, build.id, &report, now).await?;
+    jobs::enqueue(tx, JobId(clock::new_id()), CERTIFY_BUILD, &build.id.to_string(), now).await?;
+    tracing::info!(build = %build.id, engine = %engine.id, version = build.version, "new build");
+    Ok((said(app, &build, engine, &report), Some(build.id)))
 }
 
 /// What is known before the run.

@@ -40,23 +40,22 @@ impl World {
         manifests: &[Digest],
         subject: Option<&Digest>,
     ) -> bool {
-        let tags: Vec<Tag> = tag.map(|tag| tag.parse().unwrap()).into_iter().collect();
         let new = NewManifest {
-            repository: &repository.parse().unwrap(),
-            tags: &tags,
-            digest: &Digest::of(content),
-            media_type: "m",
+            repository: repository.parse().unwrap(),
+            tags: tag.map(|tag| tag.parse::<Tag>().unwrap()).into_iter().collect(),
+            digest: Digest::of(content),
+            media_type: "m".into(),
             artifact_type: None,
-            subject,
+            subject: subject.cloned(),
             annotations: None,
-            bytes: content,
-            blobs,
-            manifests,
-            account: "ann",
+            bytes: content.to_vec().into(),
+            blobs: blobs.to_vec(),
+            manifests: manifests.to_vec(),
+            account: "ann".into(),
             now: self.now,
             quota: 0,
         };
-        matches!(manifests::put(&self.db, &new).await.unwrap(), Put::Stored(_))
+        matches!(manifests::put(&self.db, new).await.unwrap(), Put::Stored(_))
     }
 
     /// The pushes so far were acted on.

@@ -22,23 +22,22 @@ fn repository() -> RepoName {
 }
 
 async fn push(db: &Db, tag: &str, bytes: &[u8]) -> Put {
-    let (repository, tag, digest) = (repository(), tag.parse::<Tag>().unwrap(), Digest::of(bytes));
     let new = NewManifest {
-        repository: &repository,
-        tags: std::slice::from_ref(&tag),
-        digest: &digest,
-        media_type: "application/vnd.oci.image.manifest.v1+json",
+        repository: repository(),
+        tags: vec![tag.parse::<Tag>().unwrap()],
+        digest: Digest::of(bytes),
+        media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         artifact_type: None,
         subject: None,
         annotations: None,
-        bytes,
-        blobs: &[],
-        manifests: &[],
-        account: "dev@example.org",
+        bytes: bytes.to_vec().into(),
+        blobs: vec![],
+        manifests: vec![],
+        account: "dev@example.org".into(),
         now: 1,
         quota: 0,
     };
-    manifests::put(db, &new).await.unwrap()
+    manifests::put(db, new).await.unwrap()
 }
 
 async fn pushed_build(db: &Db) -> Build {

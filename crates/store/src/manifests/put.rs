@@ -1,0 +1,420 @@
+//! Storing a manifest, moving its tags and telling of the push, in one transaction.
+//!
+//! Everybody who writes waits for the one writer, and most of what a statement costs is the way to the database's thread and back. So
+//! whatever pushes are waiting share a transaction, there is one look at all that must be known of a push, and two scripts of all that is
+//! written. A push that is refused has written nothing, so it does not touch the others.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use model::{
+    digest::Digest,
+    name::{RepoName, Tag},
+};
+use serde_json::json;
+use sqlx::{FromRow, SqliteConnection};
+use tokio::sync::oneshot;
+
+use crate::{
+    Db,
+    error::Error,
+    grouped::Grouped,
+    held_tags::{self, Hold},
+    repositories, usage,
+};
+
+/// Most pushes in one transaction.
+const TOGETHER: usize = 16;
+
+/// A manifest to store. What it says has been read and found well formed by the caller.
+#[derive(Clone, Debug)]
+pub struct NewManifest {
+    /// Where.
+    pub repository: RepoName,
+    /// The tags to move. A push under a tag is told in the outbox, once for each; a push by digest alone is a part of another.
+    pub tags: Vec<Tag>,
+    /// Digest of `bytes`, compared.
+    pub digest: Digest,
+    /// As in its Content-Type.
+    pub media_type: String,
+    /// What an artifact says it is, as a list of referrers shows it.
+    pub artifact_type: Option<String>,
+    /// The manifest it speaks about; need not be there yet.
+    pub subject: Option<Digest>,
+    /// Its annotations, a JSON object, when a list of referrers may have to show them.
+    pub annotations: Option<String>,
+    /// The exact bytes.
+    pub bytes: Bytes,
+    /// Blobs that the repository must hold.
+    pub blobs: Vec<Digest>,
+    /// Manifests it names. An index may be sparse: they need not be there.
+    pub manifests: Vec<Digest>,
+    /// Who pushed.
+    pub account: String,
+    /// Milliseconds since 1970.
+    pub now: i64,
+    /// Most bytes of an organization that has no quota of its own; 0: no limit.
+    pub quota: u64,
+}
+
+/// What became of a [`NewManifest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Stored; with the id of the push under each tag.
+    Stored(Vec<i64>),
+    /// Nothing was stored, because the repository lacks these blobs, in the order asked.
+    Missing(Vec<Digest>),
+    /// Nothing was stored, because a tag must go on naming what it names.
+    Held(Hold),
+}
+
+/// Stores a manifest, moves its tags and writes the pushes into the outbox, or does nothing of it.
+///
+/// # Errors
+/// [`Error::OverQuota`], [`Error::Database`].
+pub async fn put(db: &Db, new: NewManifest) -> Result<Put, Error> {
+    let (answer, answered) = oneshot::channel();
+    if db.queue().join(Waiting { new, answer }) {
+        tokio::spawn(work(db.clone()));
+    }
+    let put = answered.await.map_err(|_| Error::Interrupted)??;
+    if matches!(put, Put::Stored(_)) {
+        db.log().sync().await?;
+    }
+    Ok(put)
+}
+
+/// A push and who waits for it.
+#[derive(Debug)]
+struct Waiting {
+    new: NewManifest,
+    answer: oneshot::Sender<Result<Put, Error>>,
+}
+
+/// Pushes that wait for the writer.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// Somebody works until nobody waits.
+    working: bool,
+}
+
+impl Queue {
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// True when whoever joined has to see to it that somebody works.
+    fn join(&self, waiting: Waiting) -> bool {
+        self.with(|state| {
+            state.waiting.push_back(waiting);
+            !std::mem::replace(&mut state.working, true)
+        })
+    }
+
+    /// Whether there is more to do; after false nobody works.
+    fn goes_on(&self) -> bool {
+        self.with(|state| {
+            state.working = !state.waiting.is_empty();
+            state.working
+        })
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        self.with(|state| {
+            let some = state.waiting.len().min(TOGETHER);
+            state.waiting.drain(..some).collect()
+        })
+    }
+}
+
+/// Ends the work also when it is broken off: whoever waits then is told, and the next push begins anew.
+struct Working(Arc<Queue>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.with(|state| {
+            if state.working {
+                *state = State::default();
+            }
+        });
+    }
+}
+
+async fn work(db: Db) {
+    let working = Working(Arc::clone(db.queue()));
+    while working.0.goes_on() {
+        match db.write_grouped().await {
+            // Taken only now: more have come while the writer was busy.
+            Ok(tx) => together(&db, tx, working.0.take()).await,
+            Err(error) => {
+                if let Some(first) = working.0.with(|state| state.waiting.pop_front()) {
+                    let _ = first.answer.send(Err(error));
+                }
+            }
+        }
+    }
+}
+
+/// Stores all in one transaction. When the database refuses, each is tried by itself, so that the error meets whose it is.
+async fn together(db: &Db, tx: Grouped, all: Vec<Waiting>) {
+    if let Some(puts) = in_one(tx, &all).await {
+        for (waiting, put) in all.into_iter().zip(puts) {
+            let _ = waiting.answer.send(put);
+        }
+        return;
+    }
+    for waiting in all {
+        let put = alone(db, &waiting.new).await;
+        let _ = waiting.answer.send(put);
+    }
+}
+
+async fn in_one(mut tx: Grouped, all: &[Waiting]) -> Option<Vec<Result<Put, Error>>> {
+    let mut puts = Vec::with_capacity(all.len());
+    for waiting in all {
+        match put_in(&mut tx, &waiting.new).await {
+            Err(error) if !matches!(error, Error::OverQuota { .. }) => return None,
+            put => puts.push(put),
+        }
+    }
+    tx.publish().await.ok()?;
+    Some(puts)
+}
+
+async fn alone(db: &Db, new: &NewManifest) -> Result<Put, Error> {
+    let mut tx = db.write_grouped().await?;
+    let put = put_in(&mut tx, new).await?;
+    tx.publish().await?;
+    Ok(put)
+}
+
+/// All that can refuse comes before all that is written.
+async fn put_in(tx: &mut SqliteConnection, new: &NewManifest) -> Result<Put, Error> {
+    let tags = json!(new.tags.iter().map(Tag::as_str).collect::<Vec<_>>()).to_string();
+    let blobs = array(&new.blobs);
+    let known = look(tx, new, &tags, &blobs).await?;
+    if known.absent {
+        return Ok(Put::Missing(missing(tx, known.repository, &blobs).await?));
+    }
+    if known.held {
+        for tag in &new.tags {
+            if let Some(hold) = held_tags::on_tag(tx, &new.repository, tag, Some(&new.digest)).await? {
+                return Ok(Put::Held(hold));
+            }
+        }
+    }
+    if known.media_type.is_none() {
+        usage::admit(tx, new.repository.organization(), new.bytes.len() as u64, new.quota).await?;
+    }
+    let repository = match known.repository {
+        Some(id) => id,
+        None => repositories::ensure(tx, &new.repository, new.now).await?,
+    };
+    if known.media_type.as_ref() != Some(&new.media_type) {
+        store(tx, repository, new, &blobs).await?;
+    }
+    Ok(Put::Stored(move_tags(tx, repository, new, &tags).await?))
+}
+
+fn array(digests: &[Digest]) -> String {
+    json!(digests.iter().map(Digest::to_string).collect::<Vec<_>>()).to_string()
+}
+
+/// What must be known before something is written.
+#[derive(FromRow)]
+struct Known {
+    repository: Option<i64>,
+    /// Under which type the manifest is there already.
+    media_type: Option<String>,
+    /// Whether the repository lacks a blob.
+    absent: bool,
+    /// Whether anybody holds one of the tags, be it against this move or not.
+    held: bool,
+}
+
+async fn look(tx: &mut SqliteConnection, new: &NewManifest, tags: &str, blobs: &str) -> Result<Known, Error> {
+    let known = sqlx::query_as(
+        "SELECT r.id AS repository, m.media_type,
+             EXISTS (SELECT 1 FROM json_each($3) w LEFT JOIN repository_blobs b ON b.repository_id = r.id AND b.digest = w.value
+                 WHERE b.digest IS NULL) AS absent,
+             EXISTS (SELECT 1 FROM json_each($4) w JOIN held_tags h ON h.repository = $1 AND h.tag = w.value) AS held
+         FROM (SELECT 1) LEFT JOIN repositories r ON r.name = $1 LEFT JOIN manifests m ON m.repository_id = r.id AND m.digest = $2",
+    )
+    .bind(new.repository.as_str())
+    .bind(new.digest.to_string())
+    .bind(blobs)
+    .bind(tags)
+    .fetch_one(tx)
+    .await?;
+    Ok(known)
+}
+
+async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, blobs: &str) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, bytes, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
+             subject = excluded.subject, annotations = excluded.annotations;
+         DELETE FROM manifest_references WHERE manifest_id = (SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2);
+         INSERT INTO manifest_references (manifest_id, kind, digest)
+             SELECT m.id, 'blob', w.value FROM manifests m, json_each($9) w WHERE m.repository_id = $1 AND m.digest = $2
+             ON CONFLICT DO NOTHING;
+         INSERT INTO manifest_references (manifest_id, kind, digest)
+             SELECT m.id, 'manifest', w.value FROM manifests m, json_each($10) w WHERE m.repository_id = $1 AND m.digest = $2
+             ON CONFLICT DO NOTHING",
+    )
+    .bind(repository)
+    .bind(new.digest.to_string())
+    .bind(&new.media_type)
+    .bind(&new.artifact_type)
+    .bind(new.subject.as_ref().map(Digest::to_string))
+    .bind(&new.annotations)
+    .bind(&new.bytes[..])
+    .bind(new.now)
+    .bind(blobs)
+    .bind(array(&new.manifests))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Moves the tags and writes a push for each into the outbox. Returns the ids of the pushes, in the order of the tags.
+async fn move_tags(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, tags: &str) -> Result<Vec<i64>, Error> {
+    let told = sqlx::query_scalar(
+        "UPDATE manifests SET unneeded_since = NULL WHERE repository_id = $1 AND digest = $2 AND unneeded_since IS NOT NULL;
+         INSERT INTO tags (repository_id, name, digest, updated_at) SELECT $1, w.value, $2, $3 FROM json_each($4) w WHERE true
+             ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at;
+         INSERT INTO push_events (repository, tag, digest, account, pushed_at)
+             SELECT $5, w.value, $2, $6, $3 FROM json_each($4) w ORDER BY w.key RETURNING id",
+    )
+    .bind(repository)
+    .bind(new.digest.to_string())
+    .bind(new.now)
+    .bind(tags)
+    .bind(new.repository.as_str())
+    .bind(&new.account)
+    .fetch_all(tx)
+    .await?;
+    Ok(told)
+}
+
+/// Those of the wanted blobs, a JSON array of digests, that the repository does not hold, in their order.
+async fn missing(tx: &mut SqliteConnection, repository: Option<i64>, wanted: &str) -> Result<Vec<Digest>, Error> {
+    let absent: Vec<String> = sqlx::query_scalar(
+        "SELECT w.value FROM json_each($2) w LEFT JOIN repository_blobs b ON b.repository_id = $1 AND b.digest = w.value
+         WHERE b.digest IS NULL ORDER BY w.key",
+    )
+    .bind(repository)
+    .bind(wanted)
+    .fetch_all(tx)
+    .await?;
+    absent.iter().map(|text| text.parse().map_err(|_| Error::row("repository_blobs", "digest", text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{manifests, pushes};
+
+    async fn opened() -> (tempfile::TempDir, Db) {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&dir.path().join("p.db")).await.unwrap();
+        (dir, db)
+    }
+
+    fn new(number: usize, blobs: Vec<Digest>) -> NewManifest {
+        let bytes = Bytes::from(format!("{{\"n\":{number}}}"));
+        NewManifest {
+            repository: "1/a".parse().unwrap(),
+            tags: vec![format!("t{number}").parse().unwrap()],
+            digest: Digest::of(&bytes),
+            media_type: "m".into(),
+            artifact_type: None,
+            subject: None,
+            annotations: None,
+            bytes,
+            blobs,
+            manifests: vec![],
+            account: "ann".into(),
+            now: 1,
+            quota: 40,
+        }
+    }
+
+    /// All at the same time, while the writer is busy: so they share transactions.
+    async fn at_once(db: &Db, all: Vec<NewManifest>) -> Vec<Result<Put, Error>> {
+        let busy = db.write().await.unwrap();
+        let puts = all.into_iter().map(|new| {
+            let db = db.clone();
+            tokio::spawn(async move { put(&db, new).await })
+        });
+        let puts: Vec<_> = puts.collect();
+        tokio::task::yield_now().await;
+        drop(busy);
+        let mut answers = Vec::new();
+        for put in puts {
+            answers.push(put.await.unwrap());
+        }
+        answers
+    }
+
+    #[tokio::test]
+    async fn one_that_is_refused_does_not_touch_the_others() {
+        let (_dir, db) = opened().await;
+        let gone = Digest::of(b"gone");
+        // Seven bytes each: the sixth is one too many, the second lacks a blob.
+        let all = (0..7).map(|number| new(number, if number == 1 { vec![gone.clone()] } else { vec![] })).collect();
+        let answers = at_once(&db, all).await;
+        for (number, answer) in answers.into_iter().enumerate() {
+            match (number, answer) {
+                (1, Ok(Put::Missing(blobs))) => assert_eq!(blobs, std::slice::from_ref(&gone)),
+                (6, Err(Error::OverQuota { used: 35, needs: 7, .. })) => {}
+                (0 | 2..=5, Ok(Put::Stored(ids))) => assert_eq!(ids.len(), 1),
+                (number, other) => panic!("{number}: {other:?}"),
+            }
+        }
+        let told: Vec<String> = pushes::unhandled(&db, 99).await.unwrap().into_iter().map(|push| push.tag.to_string()).collect();
+        assert_eq!(told, ["t0", "t2", "t3", "t4", "t5"]);
+        assert!(!db.queue().with(|state| state.working));
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_database_meets_only_whose_it_is() {
+        let (_dir, db) = opened().await;
+        let mut tx = db.write().await.unwrap();
+        sqlx::query("CREATE TRIGGER no_t2 BEFORE INSERT ON tags WHEN NEW.name = 't2' BEGIN SELECT raise(ABORT, 'not this one'); END")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let answers = at_once(&db, (0..5).map(|number| new(number, vec![])).collect()).await;
+        for (number, answer) in answers.iter().enumerate() {
+            assert_eq!(answer.is_err(), number == 2, "{number}: {answer:?}");
+        }
+        for number in 0..5 {
+            let found = manifests::get(&db, &"1/a".parse().unwrap(), &format!("t{number}").parse().unwrap()).await.unwrap();
+            assert_eq!(found.is_some(), number != 2, "{number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_does_not_stop_the_others() {
+        let (_dir, db) = opened().await;
+        let busy = db.write().await.unwrap();
+        let (gone, waiting) = ((0, db.clone()), (1, db.clone()));
+        let [gone, waiting] = [gone, waiting].map(|(number, db)| tokio::spawn(async move { put(&db, new(number, vec![])).await }));
+        tokio::task::yield_now().await;
+        gone.abort();
+        drop(busy);
+        assert!(matches!(waiting.await.unwrap(), Ok(Put::Stored(_))));
+    }
+}
