@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use model::digest::{Algorithm, Hasher};
+use model::digest::{Algorithm, Digest, Hasher};
 
 use crate::{
     caps::Caps,
@@ -22,7 +22,8 @@ const KEPT: usize = 96 << 20;
 
 /// Reads a layer that is pushed into it piece by piece.
 pub struct LayerReader {
-    digest: Hasher,
+    /// `None` when somebody else hashes the same bytes and will say the digest.
+    digest: Option<Hasher>,
     algorithm: Algorithm,
     inflate: Inflate,
     walk: Walk,
@@ -37,14 +38,21 @@ impl LayerReader {
 
     /// Begins a layer whose digest is of this kind; the diffID is SHA-256 whatever it is.
     pub fn with_algorithm(caps: Caps, algorithm: Algorithm) -> Self {
-        Self { digest: Hasher::new(algorithm), algorithm, inflate: Inflate::new(&caps), walk: Walk::new(caps), seen: 0 }
+        Self { digest: Some(Hasher::new(algorithm)), algorithm, inflate: Inflate::new(&caps), walk: Walk::new(caps), seen: 0 }
+    }
+
+    /// Begins a layer whose SHA-256 somebody else computes; end it with [`LayerReader::finish_as`].
+    pub fn unhashed(caps: Caps) -> Self {
+        Self { digest: None, ..Self::new(caps) }
     }
 
     /// Takes the next bytes. Never fails: bad content becomes a problem in the evidence, and hashing goes on.
     pub fn write(&mut self, chunk: &[u8]) {
         self.seen += chunk.len() as u64;
         for piece in chunk.chunks(PIECE) {
-            self.digest.update(piece);
+            if let Some(digest) = &mut self.digest {
+                digest.update(piece);
+            }
             // The digest of plain content is its diffID already.
             let hash = self.algorithm != Algorithm::Sha256 || !self.inflate.is_plain();
             let walk = &mut self.walk;
@@ -57,13 +65,18 @@ impl LayerReader {
         self.seen
     }
 
-    /// Ends the layer.
-    pub fn finish(self) -> LayerEvidence {
-        let Self { digest, algorithm, mut inflate, mut walk, seen } = self;
+    /// Ends the layer. For one that is not hashed here use [`LayerReader::finish_as`]; its digest would be that of nothing.
+    pub fn finish(mut self) -> LayerEvidence {
+        let digest = self.digest.take().unwrap_or_else(|| Hasher::new(self.algorithm)).finish();
+        self.finish_as(digest)
+    }
+
+    /// Ends a layer with the digest of its bytes as they came.
+    pub fn finish_as(self, digest: Digest) -> LayerEvidence {
+        let Self { digest: _, algorithm, mut inflate, mut walk, seen } = self;
         let stream = inflate.finish(&mut |plain| walk.take(plain, true));
         let inflated = !stream.as_ref().is_some_and(LayerProblem::breaks);
         let compression = inflate.compression();
-        let digest = digest.finish();
         let archive = walk.reader.failed().cloned().or_else(|| walk.reader.finish().filter(|_| inflated));
         // Plain content that is no archive at all is some other blob, such as a config: it has no diffID.
         let other_blob = compression == Compression::None && archive == Some(LayerProblem::NotATar);

@@ -1,7 +1,7 @@
 //! How this process asks the system for memory. It is no part of running an image; it is here because the C library's only way to be told is
 //! a foreign function, and `unsafe` lives in this crate alone.
 
-/// Larger pieces are taken from the system one by one and given back when they are free, such as the 19 MiB in which a password is hashed.
+/// Larger pieces are taken from the system one by one and given back when they are free, such as the 9 MiB in which a password is hashed.
 #[cfg(target_env = "gnu")]
 const OWN_PIECE: libc::c_int = 4 << 20;
 

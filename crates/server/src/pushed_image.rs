@@ -9,7 +9,7 @@ use std::{
 
 use image::{ANALYSER_VERSION, BlobSource, Caps, LayerEvidence, LayerReader};
 use model::{
-    digest::Digest,
+    digest::{Algorithm, Digest},
     name::{Reference, RepoName},
 };
 use registry::{Tap, TapFactory};
@@ -157,9 +157,12 @@ impl Tap for LayerTap {
     }
 
     fn finish(self: Box<Self>, digest: &Digest) {
-        let evidence = self.reader.finish();
         // A blob of another algorithm, or one that is no layer at all, is read again if a manifest ever names it as a layer.
-        if evidence.digest == *digest && evidence.diff_id.is_some() {
+        if digest.algorithm() != Algorithm::Sha256 {
+            return;
+        }
+        let evidence = self.reader.finish_as(digest.clone());
+        if evidence.diff_id.is_some() {
             keep_evidence(&self.files, &evidence);
         }
     }
@@ -167,5 +170,5 @@ impl Tap for LayerTap {
 
 /// The tap the registry gives every upload to.
 pub fn tap(files: EvidenceFiles) -> TapFactory {
-    Arc::new(move || Box::new(LayerTap { reader: LayerReader::new(Caps::default()), files: files.clone() }))
+    Arc::new(move || Box::new(LayerTap { reader: LayerReader::unhashed(Caps::default()), files: files.clone() }))
 }

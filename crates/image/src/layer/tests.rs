@@ -19,9 +19,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn evidence_with(bytes: &[u8], piece: usize, caps: &Caps) -> LayerEvidence {
     let mut reader = LayerReader::new(caps.clone());
-    bytes.chunks(piece).for_each(|chunk| reader.write(chunk));
+    let mut told = LayerReader::unhashed(caps.clone());
+    for chunk in bytes.chunks(piece) {
+        reader.write(chunk);
+        told.write(chunk);
+    }
     assert_eq!(reader.bytes_seen(), bytes.len() as u64);
-    reader.finish()
+    let found = reader.finish();
+    assert_eq!(told.finish_as(Digest::of(bytes)), found, "whoever hashes");
+    found
 }
 
 fn evidence(bytes: &[u8]) -> LayerEvidence {
