@@ -1,6 +1,6 @@
 """Packages of an image with every ecosystem, beside syft: Debian with Python, npm, Go, Rust, Java, Ruby, and each form of rpm's database."""
 
-import json, os, shutil, zipfile
+import json, os, re, shutil, zipfile
 
 import programs
 from common import ROOT, TOOLS, Table, folder, layout, ours, run
@@ -47,6 +47,11 @@ def rpm(name):
     return root
 
 
+def normal(kind, name):
+    """Python's names are the same however they are written (PEP 503)."""
+    return re.sub("[-_.]+", "-", name).lower() if kind == "python" else name
+
+
 def owned(root):
     """Files of Debian's packages."""
     found = set()
@@ -62,13 +67,14 @@ def compare(name, root):
     theirs = {}
     for one in answer["artifacts"]:
         version = one["version"].removeprefix("go") if one["name"] == "stdlib" else one["version"]
-        theirs.setdefault((one["type"], one["name"], version), []).append(one)
+        theirs.setdefault((one["type"], normal(one["type"], one["name"]), version), []).append(one)
     mine = {}
     for row in ours("packages", image):
         if row[0] == "warning":
             continue
         label = row[1].split(":")[-1] if row[0] == "Maven" else row[1]
-        mine.setdefault((KINDS.get(row[0], row[0]), label, row[2]), []).append(row)
+        kind = KINDS.get(row[0], row[0])
+        mine.setdefault((kind, normal(kind, label), row[2]), []).append(row)
     total[0] += len(theirs)
     total[1] += len(mine)
     belongs = owned(root)
@@ -77,8 +83,8 @@ def compare(name, root):
         kind, label, version = key
         if all(place in belongs for place in places):
             table.explain("belongs to a package of Debian, which answers for it", f"{kind} {label} {version}")
-        elif kind == "go-module" and version == "(devel)":
-            table.explain("the program's own module without a version", f"{label}")
+        elif kind == "go-module" and label == "example.org/program":
+            table.explain("the program's own module, which was not built from a release", f"{label} {version}")
         elif kind == "rust-crate" and label == "program":
             table.explain("the program's own crate, which is none of crates.io", label)
         elif kind == "npm" and any("/node_modules/" not in place for place in places):

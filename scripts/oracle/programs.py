@@ -1,8 +1,8 @@
 """Programs of the oracles: a Go one with modules as Debian has them, under the names of old releases, and a Rust one with old crates."""
 
-import os, shutil
+import os, shutil, subprocess
 
-from common import ROOT, TOOLS, folder, run
+from common import TOOLS, folder, run
 
 GO = """package main
 
@@ -43,7 +43,7 @@ memoffset = "=0.6.5"
 def unpacked(package, name):
     """The files of a Debian package."""
     path = folder(name)
-    run("apt-get", "download", "-q", package, cwd=path)
+    run("apt-get", "download", "-q", package, cwd=path, stderr=subprocess.DEVNULL)
     for deb in path.glob("*.deb"):
         run("dpkg", "-x", deb, path)
     return path
@@ -71,8 +71,7 @@ def rust(target):
     (path / "Cargo.toml").write_text(RUST)
     (path / "src").mkdir()
     (path / "src/main.rs").write_text('fn main() {\n    println!("{:?}", smallvec::SmallVec::<[u8; 4]>::new());\n}\n')
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(TOOLS / "rust-target"), "CARGO_AUDITABLE_DISABLE": ""}
-    environment.pop("CARGO_AUDITABLE_DISABLE")
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TOOLS / "rust-target")}
     run(TOOLS / "bin/cargo-auditable", "auditable", "build", "-q", cwd=path, env=environment)
     shutil.copy(TOOLS / "rust-target/debug/program", target)
     return target

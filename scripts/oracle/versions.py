@@ -1,10 +1,14 @@
-"""Orders of versions beside dpkg, Python's packaging and node's semver."""
+"""Orders of versions beside dpkg, Python's packaging and node's semver.
 
-import json, os, random, subprocess, sys
+With PLIMSOLL_WRITE_ORDERS=1 it writes crates/scan/fixtures/orders instead: a sample in the order of the peer, equal ones on one line, refused
+ones behind an exclamation mark. A test compares all pairs of it where the peers are not there.
+"""
+
+import functools, json, os, random, subprocess
 
 from packaging.version import InvalidVersion, Version
 
-from common import ROOT, WORK, Table, ours, records, run
+from common import ROOT, Table, ours, records, run
 
 PAIRS = 25_000
 table = Table("Orders of versions")
@@ -93,6 +97,56 @@ def semver():
     compare("semver", "node's semver", [pair for pair, _ in known], [answer for _, answer in known])
 
 
+def sample(name, by_package, less):
+    """Writes versions in the order of a peer; `less` says for a pair whether it is, None if one of them is refused."""
+    chance = random.Random(7)
+    everything = sorted({version for of in by_package.values() for version in of if not set(version) & set(" \t\n")})
+    odd = [version for version in everything if not version.replace(".", "").isdigit()]
+    chosen = chance.sample(everything, min(120, len(everything))) + chance.sample(odd, min(200, len(odd)))
+    # Neighbours are where an order goes wrong.
+    of = max(by_package.values(), key=len)
+    chosen = sorted(set(chosen) | set(chance.sample(sorted(of), min(40, len(of)))))
+    refused = [version for version in chosen if less(version, version) is None]
+    good = [version for version in chosen if version not in refused]
+    order = functools.cmp_to_key(lambda a, b: -1 if less(a, b) else 1 if less(b, a) else 0)
+    lines = [[]]
+    for version in sorted(good, key=order):
+        if lines[-1] and less(lines[-1][0], version):
+            lines.append([])
+        lines[-1].append(version)
+    text = "".join(" ".join(line) + "\n" for line in lines) + "".join(f"! {version}\n" for version in refused)
+    (ROOT / f"crates/scan/fixtures/orders/{name}.txt").write_text(text)
+
+
+def write():
+    def dpkg_less(a, b):
+        done = subprocess.run(["dpkg", "--compare-versions", a, "lt", b], stderr=subprocess.PIPE, text=True)
+        return None if "bad syntax" in done.stderr else done.returncode == 0
+
+    def packaging_less(a, b):
+        try:
+            return Version(a) < Version(b)
+        except InvalidVersion:
+            return None
+
+    sample("debian", versions("Debian"), dpkg_less)
+    sample("pep440", versions("PyPI"), packaging_less)
+    known = versions("npm", "crates.io", "Go")
+    everything = sorted({version for of in known.values() for version in of})
+    script = f"""
+        const semver = require({json.dumps(run("npm", "root", "-g").strip() + "/npm/node_modules/semver")});
+        const all = require('fs').readFileSync(0, 'utf8').split('\\n').filter(text => semver.parse(text) !== null);
+        all.sort(semver.compare);
+        let rank = 0;
+        all.forEach((text, at) => {{ if (at > 0 && semver.compare(all[at - 1], text) < 0) rank += 1; console.log(text + '\\t' + rank); }});"""
+    rank = dict(line.split("\t") for line in run("node", "-e", script, input="\n".join(everything)).splitlines())
+    ranked = {name: {version for version in of if version in rank} for name, of in known.items()}
+    sample("semver", ranked, lambda a, b: int(rank[a]) < int(rank[b]))
+
+
+if os.environ.get("PLIMSOLL_WRITE_ORDERS"):
+    write()
+    raise SystemExit()
 dpkg()
 packaging()
 semver()

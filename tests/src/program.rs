@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Programs the tests use, with the Debian package each is in.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 19] = [
     ("bash", "bash"),
     ("buildah", "buildah"),
     ("chromedriver", "chromium-driver"),
@@ -18,6 +18,7 @@ const PACKAGES: [(&str, &str); 18] = [
     ("dockerd", "docker.io"),
     ("gcc", "gcc"),
     ("mmdebstrap", "mmdebstrap"),
+    ("objcopy", "binutils"),
     ("podman", "podman"),
     ("python3", "python3"),
     ("rustc", "rustc"),

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use e2e::{
     engine::Keyword,
-    program::run,
+    program::{program, run},
     registry::Registry,
     server::{Server, command},
 };
@@ -78,4 +78,54 @@ fn a_database_that_cannot_be_used_stops_the_command_with_the_reason() {
     let info = |path: &Path| run(command(folder.path()).arg("advisories").arg("info").arg(path));
     info(&file).exited(3).says(&["is not an advisory database", "plimsoll advisories build"]);
     info(&folder.path().join("gone.db")).exited(3).says(&["cannot read", "gone.db"]);
+}
+
+#[test]
+fn a_database_that_was_cut_off_or_is_of_a_newer_format_checks_nothing_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = fs::read(database(folder.path())).unwrap();
+    let archive = folder.path().join("engine.tar");
+    with_reader("engine", "1.4.1").write_oci_archive(&archive).unwrap();
+    let mut newer = good.clone();
+    newer[8] = 99;
+    for (bytes, words) in
+        [(&good[..good.len() - 7], "is damaged"), (&newer[..], "has format 99"), (&good[..20], "is not an advisory database")]
+    {
+        let file = folder.path().join("bad.db");
+        fs::write(&file, bytes).unwrap();
+        let image = format!("oci-archive:{}", archive.display());
+        run(command(folder.path()).args(["check", &image, "--advisories"]).arg(&file)).exited(3).says(&[words, "bad.db"]);
+        run(command(folder.path()).args(["advisories", "info"]).arg(&file)).exited(3).says(&[words, "bad.db"]);
+    }
+}
+
+/// A real program with a list of crates in a section, as cargo-auditable links it in.
+#[test]
+fn a_program_says_which_crates_it_is_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let document = br#"{"packages":[{"name":"own","version":"0.1.0","source":"local","root":true},{"name":"example-crate","version":"0.3.1","source":"crates.io"}]}"#;
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, document).unwrap();
+    fs::write(at("list"), encoder.finish().unwrap()).unwrap();
+    fs::write(at("main.c"), "int main(void) { return 0; }\n").unwrap();
+    run(program("gcc").arg("-o").arg(at("plain")).arg(at("main.c"))).succeeded();
+    let section = format!(".dep-v0={}", at("list").display());
+    run(program("objcopy").args(["--add-section", &section]).arg(at("plain")).arg(at("program"))).succeeded();
+    let crates = json!({
+        "id": "EXAMPLE-2026-2", "modified": "2026-01-01T00:00:00Z", "summary": "Frees twice", "database_specific": { "severity": "CRITICAL" },
+        "affected": [{ "package": { "ecosystem": "crates.io", "name": "example-crate" },
+            "ranges": [{ "type": "SEMVER", "events": [{ "introduced": "0.0.0-0" }, { "fixed": "0.3.2" }] }] }],
+    });
+    fs::write(at("advisory.json"), crates.to_string()).unwrap();
+    run(command(folder.path()).args(["advisories", "build"]).arg(at("advisory.json")).arg("-o").arg(at("crates.db"))).succeeded();
+    let layer = vec![File::new("app/program", 0o755, fs::read(at("program")).unwrap()), File::new("app/broken.jar", 0o644, "no archive")];
+    Keyword::new("engine").pack().layer(layer).write_oci_archive(&at("engine.tar")).unwrap();
+    let image = format!("oci-archive:{}", at("engine.tar").display());
+    let checked = run(command(folder.path()).args(["check", &image, "--category", "keyword", "--advisories"]).arg(at("crates.db")));
+    checked.exited(1).says(&[
+        "EXAMPLE-2026-2 in example-crate 0.3.1 is critical",
+        "/app/program",
+        "/app/broken.jar is no archive, or a damaged one",
+    ]);
 }

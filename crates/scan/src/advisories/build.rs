@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::{self, File},
-    io::{Read, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -14,14 +14,13 @@ use super::{
     format::{Advisory, AffectedRecord, HEADER, Header, LeftOut, Meta, PackageRecord, Place, hash},
     osv::{Affected, LARGEST, Rating, Record, Specific},
     range::{Event, Within, intervals},
+    unpack::Unpacker,
 };
 use crate::{
     Ecosystem, Error,
     severity::{Score, Severity},
 };
 
-/// Longest description kept, bytes.
-const DESCRIPTION: usize = 320;
 /// Most records in one archive; the whole OSV export has about 300,000.
 const MOST: usize = 2_000_000;
 
@@ -81,17 +80,14 @@ impl Builder {
         let file = File::open(path).map_err(|error| Error::file("open", path, error))?;
         let broken = |source| Error::Archive { path: path.into(), source };
         let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(broken)?;
-        let mut text = Vec::new();
+        let mut unpacker = Unpacker::default();
         for index in 0..archive.len().min(MOST) {
-            let member = archive.by_index(index).map_err(broken)?;
+            let member = archive.by_index_raw(index).map_err(broken)?;
             if !member.name().is_ok_and(|name| name.ends_with(".json")) {
                 continue;
             }
-            text.clear();
-            if member.take(LARGEST + 1).read_to_end(&mut text).is_err() {
-                text.clear();
-            }
-            self.take(&text);
+            let text = unpacker.unpack(member);
+            self.take(text);
             progress(self.records.len());
         }
         Ok(())
@@ -99,10 +95,11 @@ impl Builder {
 
     fn take(&mut self, text: &[u8]) {
         let read = if text.len() as u64 > LARGEST { None } else { serde_json::from_slice::<Record>(text).ok() };
-        let Some(record) = read.filter(|record| !record.id.is_empty() && record.id.len() <= 200) else {
+        let Some(mut record) = read.filter(|record| !record.id.is_empty() && record.id.len() <= 200) else {
             self.left_out.malformed += 1;
             return;
         };
+        record.keep_the_needed();
         if self.records.get(&record.id).is_none_or(|known| known.modified < record.modified) {
             self.records.insert(record.id.clone(), record);
         }
@@ -197,15 +194,12 @@ impl Builder {
         let cves: Vec<&String> = aliases.iter().chain([&record.id]).filter(|id| id.starts_with("CVE-")).collect();
         let listed_score = cves.iter().find_map(|cve| self.scores.get(*cve)).cloned();
         let exploited = cves.iter().any(|cve| self.exploited.contains(*cve));
-        let text = if record.summary.is_empty() { &record.details } else { &record.summary };
-        let of_kind = |kind: &str| record.references.iter().find(|link| link.kind == kind);
-        let link = of_kind("ADVISORY").or_else(|| of_kind("REPORT")).or_else(|| record.references.first());
         let specific = &record.database_specific;
         Advisory {
             id: record.id.clone(),
             published: record.published.0.as_deref().unwrap_or_default().chars().take(40).collect(),
-            description: shortened(text),
-            link: link.map(|link| link.url.chars().take(500).collect()).unwrap_or_default(),
+            description: record.summary.clone(),
+            link: record.references.first().map(|link| link.url.clone()).unwrap_or_default(),
             word: word(&record.severity).or_else(|| said(specific)),
             score: best(&record.severity),
             listed_score,
@@ -312,16 +306,4 @@ fn word(ratings: &[Rating]) -> Option<Severity> {
 
 fn said(specific: &Specific) -> Option<Severity> {
     [&specific.severity, &specific.urgency].into_iter().find_map(|word| Severity::of_word(word.0.as_deref()?))
-}
-
-fn shortened(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.len() <= DESCRIPTION {
-        return text;
-    }
-    let mut end = DESCRIPTION;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &text[..end])
 }

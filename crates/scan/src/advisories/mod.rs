@@ -9,6 +9,7 @@ mod osv;
 mod range;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 pub use build::Builder;
 pub use database::Database;

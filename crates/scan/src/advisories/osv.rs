@@ -4,6 +4,8 @@ use serde::Deserialize;
 
 /// Largest record that is read, bytes. The largest real one has about 1 MB.
 pub const LARGEST: u64 = 8 << 20;
+/// Longest description kept, bytes.
+const DESCRIPTION: usize = 320;
 
 /// One record.
 #[derive(Debug, Deserialize)]
@@ -30,6 +32,19 @@ pub(super) struct Record {
     pub references: Vec<Link>,
     #[serde(default)]
     pub database_specific: Specific,
+}
+
+impl Record {
+    /// Leaves away what is not looked at, so that many records fit into memory: of its texts the first words of one, of its links the best.
+    pub(super) fn keep_the_needed(&mut self) {
+        let text = if self.summary.is_empty() { &self.details } else { &self.summary };
+        self.summary = shortened(text);
+        self.details = String::new();
+        let of_kind = |kind: &str| self.references.iter().find(|link| link.kind == kind);
+        let link = of_kind("ADVISORY").or_else(|| of_kind("REPORT")).or_else(|| self.references.first());
+        self.references = link.map(|link| Link { kind: String::new(), url: link.url.chars().take(500).collect() }).into_iter().collect();
+        self.affected.shrink_to_fit();
+    }
 }
 
 /// A CVSS vector, or a word of a distribution.
@@ -103,4 +118,16 @@ pub(super) struct Event {
     pub introduced: Option<String>,
     pub fixed: Option<String>,
     pub last_affected: Option<String>,
+}
+
+fn shortened(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.len() <= DESCRIPTION {
+        return text;
+    }
+    let mut end = DESCRIPTION;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
 }
