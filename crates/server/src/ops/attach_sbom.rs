@@ -48,21 +48,21 @@ pub async fn attach_sbom(app: &App, build: &Build, looked: &Looked) -> Result<()
         });
         let bytes = document.to_string().into_bytes();
         let new = NewManifest {
-            repository: &repository,
-            tags: &[],
-            digest: &Digest::of(&bytes),
-            media_type: MANIFEST_TYPE,
-            artifact_type: Some(format.media_type()),
-            subject: Some(&subject.digest),
+            repository: repository.clone(),
+            tags: Vec::new(),
+            digest: Digest::of(&bytes),
+            media_type: MANIFEST_TYPE.to_owned(),
+            artifact_type: Some(format.media_type().to_owned()),
+            subject: Some(subject.digest.clone()),
             annotations: None,
-            bytes: &bytes,
-            blobs: &[config.clone(), layer],
-            manifests: &[],
-            account: &build.pushed_by,
+            bytes: bytes.into(),
+            blobs: vec![config.clone(), layer],
+            manifests: Vec::new(),
+            account: build.pushed_by.clone(),
             now: clock::now_ms(),
             quota: app.config.registry.quota_bytes,
         };
-        if let Put::Missing(_) | Put::Held(_) = manifests::put(&app.db, &new).await? {
+        if let Put::Missing(_) | Put::Held(_) = manifests::put(&app.db, new).await? {
             tracing::warn!(build = %build.id, "the list of packages could not be attached; it is attached when the build is tested again");
         }
     }
