@@ -5,12 +5,19 @@ use std::collections::HashSet;
 
 use checks::contract::{
     json::{Caps, read},
-    output::{CONTRACTS, KEPT, holds_something, names_of, validate},
+    output::{CONTRACTS, Contract, KEPT, Verdict, holds_something, is_valid_transcript, names_of, validate},
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
-    let Ok(document) = read(input, Caps::RESULT) else { return };
+    let surely = is_valid_transcript(input);
+    let Ok(document) = read(input, Caps::RESULT) else {
+        assert!(!surely);
+        return;
+    };
+    if surely {
+        assert_eq!(validate(&document.root, &[Contract::named("transcript").unwrap()]), Verdict::default());
+    }
     let verdict = validate(&document.root, &CONTRACTS.iter().collect::<Vec<_>>());
     assert!(verdict.violations.len() <= KEPT && (verdict.more == 0 || verdict.violations.len() == KEPT));
     assert!(verdict.violations.is_sorted_by_key(|violation| violation.at));

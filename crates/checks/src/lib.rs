@@ -3,6 +3,7 @@
 //! The same evidence and the same policy give the same findings, on a laptop and on a server: nothing in here asks for the time, the host or
 //! a setting. A check says what is wrong and how bad it is; the [`Policy`] says what blocks.
 
+pub mod benchmark;
 mod checks;
 pub mod contract;
 pub mod evidence;

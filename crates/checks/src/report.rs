@@ -8,11 +8,12 @@ use model::{
     finding::{Finding, Severity, canonical_hash},
     id::{BuildId, EngineId},
     report::{Attempt, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
-    run::{EngineRun, Exit, LogLine, Ready, Stream},
+    run::{EngineRun, Exit, LogLine, Outcome, Ready, Stream},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    benchmark::{self, Baseline},
     evidence::{Evidence, RunEvidence, Scanned, SecurityEvidence},
     policy::Policy,
     standing::{Judge, Standing},
@@ -26,7 +27,7 @@ const LOG_BYTES: usize = 1 << 20;
 const VULNERABILITIES: usize = 5_000;
 
 /// What a report says that is not evidence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReportMeta {
     /// The engine, as registered; `None` on a laptop: the manifest says.
     pub engine_id: Option<EngineId>,
@@ -40,6 +41,8 @@ pub struct ReportMeta {
     pub user: String,
     /// Full reference of the image, or how it was named on a laptop.
     pub image: String,
+    /// Builds to compare with.
+    pub baselines: Vec<Baseline>,
 }
 
 /// Makes the report. `results` are those of [`crate::judge`] over the same evidence and policy.
@@ -50,7 +53,10 @@ pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>,
     let of = |blocking: bool| findings.iter().filter(move |finding| (finding.severity == Severity::Error) == blocking);
     let mut errors: Vec<String> = of(true).flat_map(sentences).collect();
     let verdict = verdict(evidence, &results);
-    if let (true, Some(reason)) = (errors.is_empty() && verdict == Verdict::NotTestable, not_run(evidence)) {
+    // What no gate can test is for a person to decide: it is neither passed nor failed, and nothing blocks it.
+    let for_a_person = matches!(&evidence.run, RunEvidence::Done(outcome) if matches!(outcome.as_ref(), Outcome::NotTestable(_)));
+    let untested = errors.is_empty() && verdict == Verdict::NotTestable && !for_a_person;
+    if let (true, Some(reason)) = (untested, not_run(evidence)) {
         // Only a policy that lets a broken image pass comes here; what was not run has not passed all the same.
         errors.push(format!("The engine was not run: {reason}"));
     }
@@ -79,7 +85,9 @@ pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>,
         policy: policy.describe(evidence.capability().map(|capability| capability.as_str())),
         warnings: of(false).flat_map(sentences).collect(),
         stats: run.map(stats),
-        timed_out: run.is_some_and(|run| run.ran_out_in.is_some() || run.record.exit == Exit::TimedOut),
+        benchmark: run.and_then(|run| benchmark::of(run, evidence, &meta.baselines)),
+        timed_out: matches!(evidence.run, RunEvidence::Late(_))
+            || run.is_some_and(|run| run.ran_out_in.is_some() || run.record.exit == Exit::TimedOut),
         findings_hash: canonical_hash(&findings),
         checks: results,
     }
@@ -152,6 +160,7 @@ fn not_run(evidence: &Evidence) -> Option<String> {
     match &evidence.run {
         RunEvidence::Pending => None,
         RunEvidence::Prevented(reason) => Some(reason.clone()),
+        RunEvidence::Late(doing) => Some(format!("its time was over while {doing}")),
         RunEvidence::Refused(refusal) => Some(refusal.reason.clone()),
         RunEvidence::Done(_) if evidence.engine_run().is_some() => None,
         RunEvidence::Done(_) => Some("there was nothing to start or to test".to_owned()),

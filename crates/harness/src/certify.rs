@@ -17,7 +17,7 @@ use crate::{
     hook::{Hooks, hooks_of},
     ids::Ids,
     journal::Journal,
-    kind::{args_of, env_of, kind_of},
+    kind::{args_of, driver_for, env_of, kind_of},
     run::{Ended, Run, StopOnDrop},
     samples::formats_of,
     webhook,
@@ -56,7 +56,7 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
     let mut run = Run {
         samples: &job.samples,
         desk: Arc::clone(&desk),
-        client: Client::new(session, job.pace.connect, job.caps.clone()),
+        client: Client::new(session, &job.pace, job.caps.clone()),
         deadline,
         started: deadline.elapsed(),
         pace: &job.pace,
@@ -84,6 +84,8 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
         outputs,
         task,
         ran_out_in,
+        listening: report.listening,
+        repeats: report.repeats,
         record,
     }))
 }
@@ -109,6 +111,10 @@ impl From<NotStarted> for NotRun {
 
 fn plan(job: &Job<'_>) -> Result<Plan, NotRun> {
     let kind = kind_of(&job.command, job.manifest);
+    let waits = |word: &str| word.trim().eq_ignore_ascii_case("push");
+    if kind != EngineKind::Webhook && job.manifest.category.as_deref().is_some_and(waits) {
+        return Err(NotRun::Testable(NotTestable::Push));
+    }
     if kind == EngineKind::Queue {
         return Err(NotRun::Testable(NotTestable::Queue));
     }
@@ -167,7 +173,8 @@ fn mode_word(manifest: &Manifest) -> &'static str {
 
 fn spec(job: &Job<'_>, plan: &Plan, desk: &Desk, batch_task: Option<&Arc<Task>>) -> RunSpec {
     let mut env = env_of(&job.command);
-    let files: Vec<InjectedFile> = batch_task.map(|task| batch::equip(desk, task, &mut env)).into_iter().collect();
+    let payload = batch_task.map(|task| batch::equip(desk, task, &mut env));
+    let files: Vec<InjectedFile> = payload.into_iter().chain(driver_for(&job.command)).collect();
     RunSpec {
         args: plan.args.clone(),
         env,
@@ -207,13 +214,21 @@ struct Driven {
     ready: Option<Ready>,
     exchanges: Vec<model::run::Exchange>,
     ran_out_in: Option<Phase>,
+    listening: Option<model::run::Listening>,
+    repeats: Vec<model::run::Repeat>,
 }
 
 async fn drive(run: &mut Run<'_>, plan: &Plan) -> Driven {
     match &plan.hooks {
         Some(hooks) => {
             let talk = webhook::talk(run, hooks).await;
-            Driven { ready: Some(talk.ready), exchanges: talk.exchanges, ran_out_in: talk.ran_out_in }
+            Driven {
+                ready: Some(talk.ready),
+                exchanges: talk.exchanges,
+                ran_out_in: talk.ran_out_in,
+                listening: talk.listening,
+                repeats: talk.repeats,
+            }
         }
         None => Driven { ran_out_in: batch::wait(run).await, ..Driven::default() },
     }

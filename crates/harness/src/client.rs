@@ -2,22 +2,25 @@
 
 use std::{
     error::Error as _,
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, body::Incoming, client::conn::http1, header};
+use hyper::{Method, Request, Response, Version, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use sandbox::Session;
 use tokio::{task::AbortHandle, time::timeout_at};
 
-use crate::{Caps, hook::Hook};
+use crate::{Caps, Pace, hook::Hook};
 
 /// Bytes of an answer's head, and number of its headers.
 const MAX_HEAD: (usize, usize) = (64 << 10, 100);
+
+/// Longest time to connect to a port of the container that may not be open.
+const PROBE: Duration = Duration::from_millis(200);
 
 /// What came back.
 #[derive(Debug)]
@@ -26,6 +29,14 @@ pub(crate) struct Answer {
     /// `200 OK`, for people.
     pub(crate) status_line: String,
     pub(crate) content_type: Option<String>,
+    /// It is written in HTTP/1.0.
+    pub(crate) http10: bool,
+    /// Where a redirect leads; nobody goes there.
+    pub(crate) location: Option<String>,
+    /// From its head to its end.
+    pub(crate) body_time: Duration,
+    /// The address that answered.
+    pub(crate) via: SocketAddr,
     /// At most [`Caps::result`] bytes.
     pub(crate) body: Vec<u8>,
     /// All bytes that came, also those not kept.
@@ -47,6 +58,8 @@ pub(crate) enum CallError {
     ClosedEarly,
     #[error("the connection was closed in the middle of the body")]
     BodyCut,
+    #[error("the body stopped after {bytes} bytes and did not go on for {seconds} s")]
+    Stalled { bytes: u64, seconds: u64 },
     #[error("the body is longer than {0} bytes; the rest was not read")]
     TooLong(u64),
     #[error("the answer is not HTTP: {0}")]
@@ -58,6 +71,8 @@ pub(crate) enum CallError {
 pub(crate) struct Client {
     session: Arc<dyn Session>,
     connect: Duration,
+    /// Longest time between two pieces of a body.
+    stall: Duration,
     caps: Caps,
 }
 
@@ -71,8 +86,20 @@ impl Drop for AbortOnDrop {
 }
 
 impl Client {
-    pub(crate) fn new(session: Arc<dyn Session>, connect: Duration, caps: Caps) -> Self {
-        Self { session, connect, caps }
+    pub(crate) fn new(session: Arc<dyn Session>, pace: &Pace, caps: Caps) -> Self {
+        Self { session, connect: pace.connect, stall: pace.stall, caps }
+    }
+
+    /// Those of some addresses on which somebody listens.
+    pub(crate) async fn open_ports(&self, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let session = Arc::clone(&self.session);
+        let look = move || addresses.into_iter().filter(|address| session.connect(*address, PROBE).is_ok()).collect();
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    /// The container's own address, if it has one besides its loopback.
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        self.session.addresses().into_iter().find(IpAddr::is_ipv4)
     }
 
     /// `GET` without a body.
@@ -88,7 +115,7 @@ impl Client {
     async fn call(&self, hook: &Hook, method: Method, kind: Option<&str>, body: Bytes, within: Duration) -> Result<Answer, CallError> {
         let ends = tokio::time::Instant::now() + within;
         let late = || CallError::Timeout;
-        let stream = timeout_at(ends, self.open(hook, within)).await.map_err(|_| late())??;
+        let (stream, via) = timeout_at(ends, self.open(hook, within)).await.map_err(|_| late())??;
         let mut builder = Request::builder().method(method).uri(hook.path.as_str()).header(header::HOST, hook.authority.as_str());
         builder = builder.header(header::CONNECTION, "close").header(header::ACCEPT, "*/*").header(header::USER_AGENT, "plimsoll");
         if let Some(kind) = kind {
@@ -102,23 +129,35 @@ impl Client {
         let driver = tokio::spawn(connection);
         let _driver = AbortOnDrop(driver.abort_handle());
         let response = timeout_at(ends, sender.send_request(request)).await.map_err(|_| late())?.map_err(|error| said(&error))?;
-        Ok(self.receive(response, ends).await)
+        Ok(self.receive(response, ends, via).await)
     }
 
-    async fn receive(&self, response: Response<Incoming>, ends: tokio::time::Instant) -> Answer {
+    async fn receive(&self, response: Response<Incoming>, ends: tokio::time::Instant, via: SocketAddr) -> Answer {
+        let began = tokio::time::Instant::now();
         let (head, mut body) = response.into_parts();
-        let content_type = head.headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let text = |name| head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let (content_type, location) = (text(header::CONTENT_TYPE), text(header::LOCATION).filter(|_| head.status.is_redirection()));
         let mut answer = Answer {
             status: head.status.as_u16(),
             status_line: head.status.to_string(),
             content_type,
+            http10: head.version == Version::HTTP_10,
+            location,
+            body_time: Duration::ZERO,
+            via,
             body: Vec::new(),
             total: 0,
             broken: None,
         };
         loop {
-            let data = match timeout_at(ends, body.frame()).await {
-                Err(_) => return Answer { broken: Some(CallError::Timeout), ..answer },
+            let next = timeout_at(ends.min(tokio::time::Instant::now() + self.stall), body.frame()).await;
+            answer.body_time = began.elapsed();
+            let data = match next {
+                Err(_) if tokio::time::Instant::now() >= ends => return Answer { broken: Some(CallError::Timeout), ..answer },
+                Err(_) => {
+                    let stalled = CallError::Stalled { bytes: answer.total, seconds: self.stall.as_secs() };
+                    return Answer { broken: Some(stalled), ..answer };
+                }
                 Ok(None) => return answer,
                 Ok(Some(Err(error))) => {
                     let cut = error.is_incomplete_message() || error.is_closed() || io_kind(&error).is_some();
@@ -137,14 +176,14 @@ impl Client {
     }
 
     /// Connects to the first of the hook's addresses that answers.
-    async fn open(&self, hook: &Hook, within: Duration) -> Result<tokio::net::TcpStream, CallError> {
+    async fn open(&self, hook: &Hook, within: Duration) -> Result<(tokio::net::TcpStream, SocketAddr), CallError> {
         let mut first_error = None;
         for address in hook.addresses {
             let (session, wait) = (Arc::clone(&self.session), self.connect.min(within).max(Duration::from_millis(1)));
             let connected = tokio::task::spawn_blocking(move || connect(session.as_ref(), address, wait)).await;
             let failure = match connected {
                 Ok(Ok(stream)) => match tokio::net::TcpStream::from_std(stream) {
-                    Ok(stream) => return Ok(stream),
+                    Ok(stream) => return Ok((stream, address)),
                     Err(error) => CallError::Connect { address, reason: error.to_string() },
                 },
                 Ok(Err(failure)) => failure,

@@ -2,13 +2,13 @@
 
 use model::{
     manifest::{EngineMode, Manifest},
-    run::{EngineKind, NotStarted},
+    run::{EngineKind, InjectedFile, NotStarted},
 };
 
 use crate::{Command, hook::PROCESS_VARIABLE};
 
 /// Where the toolkit driver lies in an image; the second place is an older habit.
-const DRIVERS: [&str; 2] = ["/opt/aiware/engine", "/app/engine"];
+const DRIVERS: [&str; 2] = [DRIVER_PATH, "/app/engine"];
 
 /// What Docker gives a container whose image sets no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -32,6 +32,18 @@ fn words(command: &Command) -> impl Iterator<Item = &String> {
 /// The driver's path, if the image starts it.
 fn driver_of(command: &Command) -> Option<&str> {
     words(command).next().map(String::as_str).filter(|first| DRIVERS.contains(first))
+}
+
+/// The documented path of the driver.
+pub const DRIVER_PATH: &str = "/opt/aiware/engine";
+
+/// Our own driver, for images whose start script calls theirs: it starts the engine and looks for no controller (engine contract §1.6, option B).
+static DRIVER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/driver"));
+
+/// What is put over the image's driver, if a script of the image may call it.
+pub(crate) fn driver_for(command: &Command) -> Option<InjectedFile> {
+    let called_by_a_script = command.carries_driver && driver_of(command).is_none();
+    called_by_a_script.then(|| InjectedFile { path: DRIVER_PATH.to_owned(), bytes: DRIVER.to_vec(), mode: 0o755 })
 }
 
 /// Program and arguments to start. The driver is left out and its child started in its place: the driver would look for the
@@ -98,6 +110,15 @@ mod tests {
         assert_eq!(args_of(&command(&["/opt/aiware/engine"], &["node", "a.js"], &[])).unwrap(), ["node", "a.js"]);
         assert_eq!(args_of(&command(&["/app/engine", "a"], &["b"], &[])).unwrap(), ["a", "b"]);
         assert_eq!(args_of(&command(&["/engine"], &["--fast"], &[])).unwrap(), ["/engine", "--fast"]);
+    }
+
+    #[test]
+    fn our_driver_is_put_where_a_script_would_call_theirs() {
+        let script = Command { carries_driver: true, ..command(&["/start.sh"], &[], &[]) };
+        let file = driver_for(&script).unwrap();
+        assert_eq!((file.path.as_str(), file.mode, &file.bytes[..4]), (DRIVER_PATH, 0o755, &b"\x7fELF"[..]));
+        assert_eq!(driver_for(&command(&["/start.sh"], &[], &[])), None);
+        assert_eq!(driver_for(&Command { carries_driver: true, ..command(&[DRIVER_PATH, "/engine"], &[], &[]) }), None);
     }
 
     #[test]

@@ -23,18 +23,21 @@ mod certify;
 mod client;
 mod deadline;
 mod desk;
+mod difference;
 pub mod graphql;
 mod hook;
 mod ids;
 mod journal;
 mod kind;
+mod listening;
 mod multipart;
+mod repeat;
 mod run;
 pub mod samples;
 mod webhook;
 
 pub use certify::certify;
-pub use kind::kind_of;
+pub use kind::{DRIVER_PATH, kind_of};
 pub use model::run::{NotStarted, NotTestable, Outcome};
 pub use samples::Sample;
 
@@ -83,6 +86,9 @@ pub struct Command {
     pub working_dir: String,
     /// USER, as written.
     pub user: String,
+    /// The image holds the toolkit driver at its documented path, for a script of its own to call.
+    #[serde(default)]
+    pub carries_driver: bool,
 }
 
 impl Command {
@@ -128,6 +134,14 @@ pub struct Pace {
     pub silence: Duration,
     /// Longest time to open a connection.
     pub connect: Duration,
+    /// Longest time between two pieces of an answer's body.
+    pub stall: Duration,
+    /// An answer whose body takes longer than this from its head to its end gets a remark.
+    pub pieces: Duration,
+    /// How often the first sample is sent again after all others, to measure and to see whether the result stays the same.
+    pub repeats: u32,
+    /// Longest time for these repetitions; one is always made if there is time at all.
+    pub repeat_limit: Duration,
     /// How long an answer may still arrive after the process has ended, and how long the end of a process may follow a broken connection.
     pub last_words: Duration,
     /// Longest time for the sandbox to clear up once the run is over.
@@ -145,6 +159,10 @@ impl Default for Pace {
             poll: Duration::from_secs(5),
             silence: Duration::from_secs(60),
             connect: Duration::from_secs(2),
+            stall: Duration::from_secs(60),
+            pieces: Duration::from_secs(60),
+            repeats: 20,
+            repeat_limit: Duration::from_secs(1),
             last_words: Duration::from_millis(500),
             clear_up: Duration::from_secs(30),
         }

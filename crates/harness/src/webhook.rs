@@ -1,8 +1,8 @@
 //! Webhook engines: wait for `/ready`, then one `/process` call per sample (engine contract §1).
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use model::run::{Exchange, Later, Phase, Ready};
+use model::run::{Exchange, Later, Listening, Phase, Ready, Remark, Repeat};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -11,7 +11,9 @@ use crate::{
     deadline::millis,
     desk::{Task, essence},
     hook::{Hook, Hooks},
+    listening::listening,
     multipart::Form,
+    repeat::repeat,
     run::Run,
 };
 
@@ -27,34 +29,47 @@ pub(crate) struct Talk {
     pub(crate) ready: Ready,
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) ran_out_in: Option<Phase>,
+    pub(crate) listening: Option<Listening>,
+    pub(crate) repeats: Vec<Repeat>,
 }
 
 /// Talks to the engine until every sample has been sent, its process has ended, or the time is over.
 pub(crate) async fn talk(run: &mut Run<'_>, hooks: &Hooks) -> Talk {
-    let ready = wait_until_ready(run, &hooks.ready).await;
-    let mut talk = Talk { ready, exchanges: Vec::new(), ran_out_in: None };
-    if !matches!(talk.ready, Ready::Ready { .. }) {
+    let (ready, via) = wait_until_ready(run, &hooks.ready).await;
+    let mut talk = Talk { ready, exchanges: Vec::new(), ran_out_in: None, listening: None, repeats: Vec::new() };
+    if matches!(talk.ready, Ready::Ready { .. }) {
+        talk.ran_out_in = process(run, &hooks.process, &mut talk.exchanges).await;
+        if talk.ran_out_in.is_none() {
+            talk.repeats = repeat(run, &hooks.process, &talk.exchanges).await;
+        }
+    } else {
         talk.ran_out_in = run.deadline.is_over().then_some(Phase::Ready);
-        return talk;
     }
-    for (index, sample) in run.samples.iter().enumerate() {
-        if run.ended.yet() {
-            break;
-        }
-        if run.deadline.is_over() {
-            talk.ran_out_in = Some(Phase::Process);
-            break;
-        }
-        talk.ran_out_in = send(run, &hooks.process, index, sample, &mut talk.exchanges).await;
-        if talk.ran_out_in.is_some() {
-            break;
-        }
+    if !run.ended.yet() {
+        talk.listening = listening(run, &hooks.ready, &talk.ready, via).await;
     }
     talk
 }
 
+/// Sends every sample; says in which phase the time ran out, if it did.
+async fn process(run: &mut Run<'_>, hook: &Hook, exchanges: &mut Vec<Exchange>) -> Option<Phase> {
+    for (index, sample) in run.samples.iter().enumerate() {
+        if run.ended.yet() {
+            return None;
+        }
+        if run.deadline.is_over() {
+            return Some(Phase::Process);
+        }
+        let ran_out = send(run, hook, index, sample, exchanges).await;
+        if ran_out.is_some() {
+            return ran_out;
+        }
+    }
+    None
+}
+
 /// Asks until the answer is 200 or 500, the process has ended, or the limit is reached.
-async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> Ready {
+async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> (Ready, Option<SocketAddr>) {
     let limit = run.pace.ready_limit;
     let since_start = |run: &Run<'_>| run.deadline.elapsed().saturating_sub(run.started);
     let (mut polls, mut pause, mut last) = (0u32, run.pace.ready_poll_first, String::from("it was not asked"));
@@ -63,21 +78,26 @@ async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> Ready {
         if left.is_zero() {
             let waited_ms = millis(since_start(run));
             run.journal.say(&format!("not ready after {waited_ms} ms: {last}"));
-            return Ready::NotInTime { waited_ms, last };
+            return (Ready::NotInTime { waited_ms, last }, None);
         }
         polls += 1;
         let heard = match run.client.get(hook, left.min(run.pace.ready_call)).await {
             Ok(answer) if answer.status == 200 => {
                 let after_ms = millis(since_start(run));
                 run.journal.say(&format!("ready after {after_ms} ms"));
-                return Ready::Ready { after_ms, polls };
+                return (Ready::Ready { after_ms, polls }, Some(answer.via));
             }
             Ok(answer) if answer.status == 500 => {
                 let said = excerpt(&answer.body).lines().next().unwrap_or_default().chars().take(200).collect::<String>();
                 run.journal.say(&format!("the engine gave up while it was getting ready: {said}"));
-                return Ready::GaveUp { said };
+                return (Ready::GaveUp { said }, None);
             }
-            Ok(answer) => answer.status_line,
+            Ok(answer) => match answer.location {
+                Some(to) => {
+                    format!("{}, leads to {}; redirects are not followed", answer.status_line, to.chars().take(200).collect::<String>())
+                }
+                None => answer.status_line,
+            },
             // Cut short by our own limit: what was heard before says more.
             Err(CallError::Timeout) if left < run.pace.ready_call && polls > 1 => last.clone(),
             Err(error) => error.to_string(),
@@ -88,14 +108,14 @@ async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> Ready {
         last = heard;
         if run.ended.within(pause.min(left)).await {
             run.journal.say("the process ended before it was ready");
-            return Ready::ProcessEnded;
+            return (Ready::ProcessEnded, None);
         }
         pause = (pause * 2).min(run.pace.ready_poll_max);
     }
 }
 
 /// Sends one sample, and again as often as the engine asks to be polled; says in which phase the time ran out, if it did.
-async fn send(run: &mut Run<'_>, hook: &Hook, index: usize, sample: &Sample, exchanges: &mut Vec<Exchange>) -> Option<Phase> {
+pub(crate) async fn send(run: &mut Run<'_>, hook: &Hook, index: usize, sample: &Sample, exchanges: &mut Vec<Exchange>) -> Option<Phase> {
     let task = run.desk.open(sample);
     let mut payload = task.payload.clone();
     for _ in 0..=MAX_POLLS {
@@ -135,17 +155,19 @@ struct Input<'a> {
 /// Calls until there is a whole answer 200 or 204, or the attempts are used up; gives the answer if it was 200.
 async fn attempt(run: &mut Run<'_>, hook: &Hook, input: Input<'_>, exchanges: &mut Vec<Exchange>) -> (Option<Answer>, Option<Phase>) {
     let sample = input.sample;
-    let attempts = if sample.expect_refusal { 1 } else { 1 + run.pace.retries.len() as u32 };
+    let attempts = if sample.expect_refusal || sample.repeats.is_some() { 1 } else { 1 + run.pace.retries.len() as u32 };
     for attempt in 1..=attempts {
         let (content_type, body) = form(run, input);
         let began = run.deadline.elapsed();
         let result = call(run, hook, &content_type, body, run.deadline.remaining()).await;
         let duration_ms = millis(run.deadline.elapsed().saturating_sub(began));
-        let mut exchange = record(sample, attempt, duration_ms, &result);
+        let mut exchange = record(sample, attempt, duration_ms, &result, run.pace.pieces);
         if exchange.error.is_some() {
             exchange.process_ended = run.ended.within(run.pace.last_words).await;
         }
-        run.journal.say(&summary(&exchange));
+        if sample.repeats.is_none() {
+            run.journal.say(&summary(&exchange));
+        }
         let phase = run.deadline.is_over().then_some(Phase::Process);
         let whole = exchange.error.is_none();
         let status = exchange.status;
@@ -196,6 +218,7 @@ fn form(run: &Run<'_>, input: Input<'_>) -> (String, bytes::Bytes) {
         ("payload", payload.to_string()),
         ("token", task.token.clone()),
         ("veritoneApiBaseUrl", desk.facts.base_url.clone()),
+        ("redisETUrl", hook("values")),
         ("heartbeatWebhook", hook("heartbeat")),
         ("resultWebhook", hook("result")),
         ("maxTTL", run.deadline.remaining().as_secs().max(1).to_string()),
@@ -224,20 +247,15 @@ fn form(run: &Run<'_>, input: Input<'_>) -> (String, bytes::Bytes) {
     form.finish()
 }
 
-fn record(sample: &Sample, attempt: u32, duration_ms: u64, result: &Result<Answer, CallError>) -> Exchange {
+fn record(sample: &Sample, attempt: u32, duration_ms: u64, result: &Result<Answer, CallError>, pieces: Duration) -> Exchange {
     let mut exchange = Exchange {
         sample: sample.id.clone(),
         mime_type: sample.mime_type.clone(),
         expect_refusal: sample.expect_refusal,
         attempt,
-        status: None,
-        error: None,
         duration_ms,
-        content_type: None,
-        body_bytes: 0,
-        body_excerpt: String::new(),
-        process_ended: false,
-        later: None,
+        span_ms: (sample.start_ms, sample.end_ms),
+        ..Exchange::default()
     };
     match result {
         Ok(answer) => {
@@ -246,10 +264,18 @@ fn record(sample: &Sample, attempt: u32, duration_ms: u64, result: &Result<Answe
             exchange.content_type = answer.content_type.as_deref().map(|kind| kind.chars().take(200).collect());
             exchange.body_bytes = answer.total;
             exchange.body_excerpt = excerpt(&answer.body);
+            exchange.remarks = remarks(answer, pieces);
         }
         Err(error) => exchange.error = Some(error.to_string()),
     }
     exchange
+}
+
+fn remarks(answer: &Answer, pieces: Duration) -> Vec<Remark> {
+    let old = answer.http10.then_some(Remark::Http10);
+    let elsewhere = answer.location.as_ref().map(|to| Remark::Redirect { to: to.chars().take(200).collect() });
+    let slow = (answer.broken.is_none() && answer.body_time > pieces).then(|| Remark::Pieces { ms: millis(answer.body_time) });
+    [old, elsewhere, slow].into_iter().flatten().collect()
 }
 
 fn summary(exchange: &Exchange) -> String {
@@ -333,7 +359,9 @@ async fn follow(run: &mut Run<'_>, task: &Task) -> Later {
     let since = std::time::Instant::now();
     let passed = || millis(since.elapsed());
     let mut progress = task.watch();
-    run.journal.say(&format!("{}: waiting for its hooks", task.sample));
+    if !task.is_apart() {
+        run.journal.say(&format!("{}: waiting for its hooks", task.sample));
+    }
     loop {
         let now = *progress.borrow_and_update();
         match now.ended {

@@ -179,6 +179,84 @@ pub struct Stats {
     pub requests: Vec<RequestSummary>,
 }
 
+/// What was measured of a webhook engine by sending it the first sample again and again, and what it compares with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Benchmark {
+    /// Id of the sample.
+    pub sample: String,
+    /// Time of each call, from request to result, shortest first, microseconds.
+    pub micros: Vec<u64>,
+    /// Half of the calls took no longer, milliseconds.
+    pub p50_ms: f64,
+    /// 19 of 20 calls took no longer, milliseconds.
+    pub p95_ms: f64,
+    /// The longest call, milliseconds.
+    pub max_ms: f64,
+    /// Calls per second, one after the other.
+    pub calls_per_second: f64,
+    /// Process start to the first 200 of the ready hook, milliseconds.
+    pub ready_ms: Option<u64>,
+    /// CPU time of the whole run, seconds.
+    pub cpu_seconds: f64,
+    /// Peak memory, bytes.
+    pub peak_memory_bytes: u64,
+    /// Size of one result, bytes.
+    pub result_bytes: u64,
+    /// How right the result is, if there is a truth to hold it against.
+    pub accuracy: Vec<Accuracy>,
+    /// The same figures of other builds.
+    pub compared: Vec<Comparison>,
+}
+
+/// One measure of how right a result is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accuracy {
+    /// Such as `wordErrorRate`, `precision`, `recall`, `exactMatch`.
+    pub metric: String,
+    /// From 0 to 1; a word error rate may be above.
+    pub value: f64,
+}
+
+/// The figures of another build beside those of this one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    /// `previous` or `deployed`.
+    pub with: String,
+    /// Its number.
+    pub version: i64,
+    /// Line by line.
+    pub metrics: Vec<Compared>,
+}
+
+/// One figure of two builds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Compared {
+    /// Such as `p50Ms`.
+    pub metric: String,
+    /// Of the other build.
+    pub before: f64,
+    /// Of this one.
+    pub now: f64,
+    /// What it means.
+    pub change: Change,
+}
+
+/// How a figure has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Better than noise explains.
+    Better,
+    /// Within the noise.
+    Same,
+    /// Worse than noise explains.
+    Worse,
+}
+
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -235,6 +313,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Figures of the run, if there was one.
     pub stats: Option<Stats>,
+    /// Figures of repeated calls, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub benchmark: Option<Benchmark>,
     /// The ten minutes ran out.
     pub timed_out: bool,
     /// [`crate::finding::canonical_hash`] over all findings.

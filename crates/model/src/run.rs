@@ -1,6 +1,10 @@
 //! What a run may do, and what it did: the vocabulary shared by sandbox, harness and checks.
 
+mod told;
+
 use serde::{Deserialize, Serialize};
+
+pub use told::{Listening, Recording, Remark, Repeat, TaskState};
 
 use crate::{
     manifest::ClusterSize,
@@ -277,7 +281,7 @@ pub enum Ready {
 }
 
 /// One HTTP call to the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// Id of the sample sent, such as `keyword-1`.
     pub sample: String,
@@ -305,6 +309,12 @@ pub struct Exchange {
     /// What followed, if the answer promised a result for later.
     #[serde(default)]
     pub later: Option<Later>,
+    /// What is worth a word about the answer, whether it was good or not.
+    #[serde(default)]
+    pub remarks: Vec<Remark>,
+    /// Place of the sample in its recording, milliseconds; both 0 for what has no time.
+    #[serde(default)]
+    pub span_ms: (u64, u64),
 }
 
 /// How work ended that an engine reports through its hooks after it answered `/process` (engine contract §1.3, §1.4).
@@ -350,21 +360,6 @@ pub struct EngineOutput {
     pub truncated: bool,
 }
 
-/// What the engine said about its own task through the API or the heartbeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskState {
-    /// Every status it set, in order; the same one said again and again stands once.
-    pub statuses: Vec<String>,
-    /// `failureReason`, if it gave one.
-    pub failure_reason: Option<String>,
-    /// `failureMessage`, if it gave one.
-    pub failure_message: Option<String>,
-    /// Number of API calls it made.
-    pub api_calls: u32,
-    /// Calls that were refused, as `operation: reason`.
-    pub refused_calls: Vec<String>,
-}
-
 /// Everything known of one certification run of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineRun {
@@ -383,6 +378,12 @@ pub struct EngineRun {
     /// What was going on when the time of the whole run was over; `None` if it sufficed.
     #[serde(default)]
     pub ran_out_in: Option<Phase>,
+    /// Webhook engines only: where it listens, as far as that was tried.
+    #[serde(default)]
+    pub listening: Option<Listening>,
+    /// Webhook engines only: further calls with the first sample.
+    #[serde(default)]
+    pub repeats: Vec<Repeat>,
     /// What the sandbox saw.
     pub record: RunRecord,
 }
@@ -441,6 +442,8 @@ pub enum NotStarted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "camelCase")]
 pub enum NotTestable {
+    /// It is an adapter that waits to be sent something: how, no contract says (engine contract §3).
+    Push,
     /// It reads a message queue (engine contract §4).
     Queue,
     /// There is no sample input of a type it takes.

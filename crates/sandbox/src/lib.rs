@@ -23,7 +23,7 @@ mod supervise;
 pub mod wire;
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -69,6 +69,11 @@ pub trait Session: Send + Sync {
     /// # Errors
     /// [`Error::Connect`] with the reason in its source, such as connection refused while the engine is not listening yet.
     fn connect(&self, addr: SocketAddr, timeout: Duration) -> Result<TcpStream, Error>;
+
+    /// The container's own addresses besides its loopback, where it has any.
+    fn addresses(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
 
     /// Starts the engine. At most one process tree per session at a time.
     ///

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
@@ -204,6 +204,10 @@ impl Session for LocalSession {
 
     fn connect(&self, addr: SocketAddr, timeout: Duration) -> Result<TcpStream, Error> {
         self.network.connect(addr, timeout)
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.network.addresses()
     }
 
     fn start(&self, rootfs: &Rootfs, spec: &RunSpec, log: LogSink) -> Result<Box<dyn Running>, Error> {

@@ -1,14 +1,16 @@
 //! Where the server meets the checks: pushed images become evidence, evidence becomes reports. The checks themselves know nothing of us.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use checks::{
     Evidence, RunEvidence, Stage, StaticEvidence, Terms,
-    evidence::{ImageEvidence, ManifestEvidence, RunSetup, SecurityEvidence, gather_run, gather_static, platform},
+    benchmark::{Baseline, Truth},
+    evidence::{ImageEvidence, ManifestEvidence, OwnSample, RunSetup, SecurityEvidence, gather_run, gather_static, platform},
 };
 use harness::Pace;
 use image::LayerEvidence;
 use model::{
+    build::BuildStatus,
     digest::Digest,
     finding::{Finding, Severity},
     id::{EngineId, OrganizationId},
@@ -17,7 +19,11 @@ use model::{
     waiver::Waiver,
 };
 use serde_json::Value;
-use store::{builds::Build, engines::Engine};
+use store::{
+    builds::{self, Build},
+    engine_files::{self, EngineFile, Kind},
+    engines::Engine,
+};
 
 use crate::{
     app::App,
@@ -138,7 +144,8 @@ impl Looked {
 
 /// The registration as the checks want it.
 fn terms(engine: &Engine, looked: &Looked) -> Terms {
-    let payload = engine.extra.pointer("/certification/payload").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut payload = defaults(engine);
+    payload.extend(engine.extra.pointer("/certification/payload").and_then(Value::as_object).cloned().unwrap_or_default());
     Terms {
         organization: Some(engine.organization),
         engine: Some(engine.id),
@@ -147,10 +154,54 @@ fn terms(engine: &Engine, looked: &Looked) -> Terms {
         deployment_model: Some(engine.deployment_model),
         payload,
         waivers: looked.waivers.clone(),
+        truth: None,
     }
 }
 
-fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage) -> Report {
+/// The default values of the engine's custom fields, as an application would send them.
+fn defaults(engine: &Engine) -> serde_json::Map<String, Value> {
+    let fields = engine.extra.get("fields").and_then(Value::as_array).into_iter().flatten();
+    let default = |field: &Value| {
+        let name = field["name"].as_str()?.to_owned();
+        let number = |text: &str| text.parse::<f64>().ok().filter(|_| field["type"] == "Number").and_then(serde_json::Number::from_f64);
+        let value = match (&field["defaultValues"], field["defaultValue"].as_str()) {
+            (Value::Array(values), _) if !values.is_empty() => Value::Array(values.clone()),
+            (_, Some(text)) => number(text).map_or_else(|| text.into(), Value::Number),
+            _ => return None,
+        };
+        Some((name, value))
+    };
+    fields.filter_map(default).collect()
+}
+
+/// The builds this one is compared with, as far as they were measured.
+async fn baselines(app: &App, build: &Build) -> Vec<Baseline> {
+    #[derive(serde::Deserialize)]
+    struct Measured {
+        benchmark: Option<model::report::Benchmark>,
+    }
+    let Ok(builds) = builds::list(app.db.read(), build.engine, &[], 0, COMPARED).await else { return Vec::new() };
+    let (mut found, mut previous) = (Vec::new(), false);
+    for other in builds.into_iter().filter(|other| other.version < build.version) {
+        let with = match other.status {
+            BuildStatus::Deployed => "deployed",
+            _ if !previous => "previous",
+            _ => continue,
+        };
+        let report = builds::report(app.db.read(), other.id).await.ok().flatten();
+        let measured = report.and_then(|text| serde_json::from_str::<Measured>(&text).ok()?.benchmark);
+        if let Some(benchmark) = measured {
+            previous |= with == "previous";
+            found.push(Baseline { with: with.to_owned(), version: other.version, benchmark });
+        }
+    }
+    found
+}
+
+/// Builds looked at for a comparison, newest first.
+const COMPARED: i64 = 50;
+
+fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage, baselines: Vec<Baseline>) -> Report {
     let results = checks::judge(evidence, &app.policy, stage);
     let meta = checks::ReportMeta {
         engine_id: Some(build.engine),
@@ -159,13 +210,14 @@ fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage) -> Report
         upload_time: build.pushed_at,
         user: build.pushed_by.clone(),
         image: app.image_reference(&build.repository, &build.tag),
+        baselines,
     };
     checks::report(&meta, evidence, results, &app.policy)
 }
 
 /// The report before the run: what the image alone tells.
 pub fn static_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -> Report {
-    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Pending), Stage::Static)
+    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Pending), Stage::Static, Vec::new())
 }
 
 /// The first of the findings that block an image before it has run.
@@ -181,22 +233,45 @@ pub fn lost_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -
         details: Vec::new(),
         mend: "Run the intake again with the action upload; if it is lost again, tell the operator.".into(),
     };
-    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Refused(refusal)), Stage::Complete)
+    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Refused(refusal)), Stage::Complete, Vec::new())
 }
 
 /// Runs the engine and judges everything.
-pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, run_id: String, log: sandbox::LogSink) -> Report {
-    let terms = terms(engine, &looked);
+pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, run: Certification) -> Report {
+    let mut terms = terms(engine, &looked);
+    let own = |kind| engine_files::get(app.db.read(), engine.id, kind);
+    let file = |found: Result<Option<EngineFile>, store::Error>| {
+        found.unwrap_or_else(|error| {
+            tracing::error!(build = %build.id, error = crate::error::chain(&error), "a file of the engine cannot be read");
+            None
+        })
+    };
+    let sample = file(own(Kind::Sample).await);
+    // What was read when it was given is read again.
+    terms.truth = file(own(Kind::Truth).await).and_then(|file| Truth::read(&file.bytes).ok());
     let setup = RunSetup {
         sandbox: app.sandbox.clone(),
         layers: app.layers.clone(),
         source: looked.source,
-        run_id,
-        log,
+        run_id: run.id,
+        log: run.log,
         seed: clock::random(),
         started_at: jiff::Timestamp::from_millisecond(clock::now_ms()).unwrap_or_default(),
         pace: Pace::default(),
+        wall: RunSetup::WALL.saturating_sub(run.spent),
+        sample: sample.map(|file| OwnSample { file_name: file.name, mime_type: file.mime_type, bytes: file.bytes }),
     };
-    let run = gather_run(&looked.fixed, &terms, setup).await;
-    report(app, build, &looked.fixed.with(terms, run), Stage::Complete)
+    let evidence = gather_run(&looked.fixed, &terms, setup).await;
+    let baselines = baselines(app, build).await;
+    report(app, build, &looked.fixed.with(terms, evidence), Stage::Complete, baselines)
+}
+
+/// One attempt to certify.
+pub struct Certification {
+    /// Name of the run.
+    pub id: String,
+    /// Receives each line of its log.
+    pub log: sandbox::LogSink,
+    /// How much of its time is spent.
+    pub spent: Duration,
 }

@@ -12,13 +12,13 @@ use axum::{
 };
 use model::id::BuildId;
 use serde_json::json;
-use store::{builds, engines};
+use store::{builds, engine_files::Kind, engines};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
     app::App,
     auth::{self, Caller, permission::Permission, token_endpoint},
-    console,
+    console, engine_files,
     error::Problem,
     graphql, sbom, tools,
 };
@@ -30,6 +30,8 @@ pub fn router(app: Arc<App>, registry: Router) -> Router {
         .route("/v3/graphql", post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
         .route("/v3/builds/{id}/report", get(report))
         .route("/v3/engines/{id}/manifest", get(engine_manifest))
+        .route("/v3/engines/{id}/sample", engine_files::routes(Kind::Sample))
+        .route("/v3/engines/{id}/truth", engine_files::routes(Kind::Truth))
         .route("/v3/tools/engine/validate", tools::route())
         .route("/v3/tools/engine/validate/", tools::route())
         .route("/v3/builds/{id}/sbom", get(sbom::get))

@@ -8,6 +8,7 @@ pub mod config;
 pub mod console;
 mod control;
 pub mod door;
+mod engine_files;
 pub mod error;
 mod gate;
 pub mod graphql;

@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod build_logs;
 pub mod builds;
 pub mod db;
+pub mod engine_files;
 pub mod engines;
 pub mod error;
 pub mod evidence;

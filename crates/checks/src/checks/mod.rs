@@ -62,6 +62,7 @@ fn ran(evidence: &Evidence) -> Result<&EngineRun, Judgement> {
     match &evidence.run {
         RunEvidence::Pending => skipped("the run is still to come"),
         RunEvidence::Prevented(reason) => skipped(reason),
+        RunEvidence::Late(_) => skipped("the time of the test was over before the run; see check run"),
         RunEvidence::Refused(refusal) => {
             Err(Judgement::CouldNotRun { reason: format!("{}; see check run", refusal.reason), finding: None })
         }
@@ -71,9 +72,7 @@ fn ran(evidence: &Evidence) -> Result<&EngineRun, Judgement> {
                 skipped("it is not known where the engine listens; see check ready")
             }
             Outcome::NotStarted(_) => skipped("the image says nothing to start; see check entrypoint"),
-            Outcome::NotTestable(_) => {
-                Err(Judgement::CouldNotRun { reason: "this engine cannot be tested here; see check run".to_owned(), finding: None })
-            }
+            Outcome::NotTestable(_) => skipped("this engine cannot be tested here; see check run"),
         },
     }
 }

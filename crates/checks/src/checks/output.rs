@@ -50,6 +50,7 @@ fn judge(evidence: &Evidence) -> Judgement {
         Ok(()) => {
             let mut drafts = findings.drafts;
             drafts.extend(group::findings(&findings.documents, capability));
+            drafts.extend(beyond(run, &findings.documents).map(Draft::from));
             Judgement::Judged(drafts)
         }
     }
@@ -91,6 +92,29 @@ fn batch(run: &EngineRun, findings: &mut Findings<'_>) -> Result<(), &'static st
     Ok(())
 }
 
+/// Rounding, and the silence that recordings are padded with.
+const SLACK_MS: u64 = 1_000;
+
+/// Times beyond the end of the sample, counted from its own beginning or from that of the recording.
+fn beyond(run: &EngineRun, documents: &[document::Judged]) -> Option<Finding> {
+    let end = |sample: &str| {
+        run.exchanges.iter().find(|exchange| exchange.sample == sample).map(|exchange| exchange.span_ms.1).filter(|end| *end > 0)
+    };
+    let (document, (path, time), end) = documents.iter().find_map(|document| {
+        let (latest, end) = (document.latest.clone()?, end(&document.sample)?);
+        (latest.1 > end + SLACK_MS).then_some((document, latest, end))
+    })?;
+    let finding = Finding::new(
+        "output.times_beyond",
+        Severity::Warning,
+        format!("Result: {path} ends at {time} ms, the sample at {end} ms"),
+        "What lies beyond the end of a recording is shown by no player.",
+        "Count in milliseconds, from the beginning of the chunk or, with startOffsetMS added, from that of the recording.",
+    );
+    let message = format!("Output check: {path} ends beyond the end of the sample");
+    Some(finding.message(message).at(document.place.clone()).sample(&document.sample))
+}
+
 fn is_blank(output: &EngineOutput) -> bool {
     output.body.iter().all(u8::is_ascii_whitespace) && !output.truncated
 }
@@ -101,7 +125,13 @@ fn missing_results(calls: &[&&Call<'_>]) -> Option<Finding> {
     let samples: Vec<&str> = calls.iter().take(NAMED).map(|call| call.sample).collect();
     let shown = list(&samples, "and");
     let ignored = calls.iter().all(|call| call.is_ignored());
-    let how = if ignored { "answered HTTP 204, which means ignored" } else { "answered HTTP 200 with an empty body" };
+    let how = if ignored {
+        "answered HTTP 204, which means ignored"
+    } else if calls.iter().all(|call| call.came_later()) {
+        "said complete and sent none"
+    } else {
+        "answered HTTP 200 with an empty body"
+    };
     let finding = Finding::new(
         "output.missing",
         Severity::Error,

@@ -1,8 +1,10 @@
 //! `process`: a webhook engine answers every call, and refuses cleanly what it does not take (engine contract §1.3).
 
+mod manner;
+
 use model::{
     finding::{Finding, Severity},
-    run::{EngineKind, EngineRun, Exchange, Later, Ready},
+    run::{EngineKind, EngineRun, Exchange, Later, Ready, Remark},
 };
 
 use super::{
@@ -45,8 +47,10 @@ pub(super) struct Call<'a> {
 enum Failure {
     /// Another status than 200 or 204, and the first line of the body.
     Status(u16, String),
-    /// No whole answer.
-    NoAnswer,
+    /// It leads elsewhere.
+    Redirect(u16, String),
+    /// No whole answer, and what was heard instead.
+    NoAnswer(String),
     /// It promised a result for later and went silent.
     Silent,
     /// It reported that it failed.
@@ -80,6 +84,11 @@ impl<'a> Call<'a> {
         self.last().is_some_and(|exchange| failure(exchange).is_none())
     }
 
+    /// The answer promised a result for later.
+    pub(super) fn came_later(&self) -> bool {
+        self.last().is_some_and(|exchange| exchange.later.is_some())
+    }
+
     /// Answered 204: the engine ignored the sample.
     pub(super) fn is_ignored(&self) -> bool {
         self.is_answered() && self.last().is_some_and(|exchange| exchange.status == Some(204))
@@ -90,11 +99,21 @@ fn failure(exchange: &Exchange) -> Option<Failure> {
     match (&exchange.later, exchange.status, &exchange.error) {
         (Some(Later::Silent { .. }), ..) => Some(Failure::Silent),
         (Some(Later::Failed { .. }), ..) => Some(Failure::Reported),
-        (Some(Later::OutOfTime { .. } | Later::ProcessEnded), ..) => Some(Failure::NoAnswer),
+        (Some(Later::OutOfTime { .. } | Later::ProcessEnded), ..) => {
+            Some(Failure::NoAnswer("what it promised for later never came".to_owned()))
+        }
         (_, Some(200 | 204), None) => None,
+        (_, Some(status), None) if redirect(exchange).is_some() => {
+            Some(Failure::Redirect(status, redirect(exchange).unwrap_or_default().to_owned()))
+        }
         (_, Some(status), None) => Some(Failure::Status(status, first_line(&exchange.body_excerpt))),
-        (_, _, _) => Some(Failure::NoAnswer),
+        (_, _, error) => Some(Failure::NoAnswer(error.clone().unwrap_or_else(|| "nothing was heard".to_owned()))),
     }
+}
+
+/// Where an answer leads instead of being one.
+fn redirect(exchange: &Exchange) -> Option<&str> {
+    exchange.remarks.iter().find_map(|remark| if let Remark::Redirect { to } = remark { Some(to.as_str()) } else { None })
 }
 
 fn first_line(body: &str) -> String {
@@ -121,6 +140,7 @@ fn judge(evidence: &Evidence) -> Judgement {
     let wanted: Vec<&Call<'_>> = calls.iter().filter(|call| !call.expect_refusal && !cut_off(call)).collect();
     drafts.extend(failed(run, &wanted, &words).into_iter().map(Draft::from));
     drafts.extend(retried(&wanted).map(Draft::from));
+    drafts.extend(manner::findings(run, &wanted));
     drafts.extend(calls.iter().filter(|call| call.expect_refusal && !cut_off(call)).filter_map(|call| refusal(call)));
     if drafts.is_empty() && matches!(ended, Ending::Memory | Ending::Time) {
         return Judgement::Skipped("the run was ended before all calls were made; see check run".to_owned());
@@ -186,8 +206,9 @@ fn of_failure(run: &EngineRun, failure: &Failure, group: &[&Call<'_>], words: &L
     let fix = match (failure, &words.place) {
         (_, Some(place)) => format!("Mend {place}."),
         (Failure::Status(404 | 405, _), None) => "Serve POST at exactly the path of VERITONE_WEBHOOK_PROCESS.".to_owned(),
+        (Failure::Redirect(..), None) => "Answer the call itself: redirects are not followed, wherever the engine runs.".to_owned(),
         (Failure::Silent, None) => "Send a heartbeat at least once a minute while work goes on, and complete at its end.".to_owned(),
-        (Failure::Status(..) | Failure::NoAnswer | Failure::Reported, None) => {
+        (Failure::Status(..) | Failure::NoAnswer(_) | Failure::Reported, None) => {
             "Mend what the evidence says; print the traceback to stderr, and it is quoted here.".to_owned()
         }
     };
@@ -219,10 +240,17 @@ fn facts(run: &EngineRun, failure: &Failure, shown: &str, words: &LastWords) -> 
             let message = format!("Process call failed: HTTP {status}: {line}");
             ("process.failed", title, message.trim_end_matches([':', ' ']).to_owned())
         }
-        Failure::NoAnswer => {
-            let said = words.cause.as_deref().map(|cause| format!(": {}", clip(cause, 35))).unwrap_or_default();
-            let title = format!("/process gave no complete answer for {}{said}", clip(shown, if said.is_empty() { 50 } else { 15 }));
-            ("process.failed", title, "Process call failed: no complete answer".to_owned())
+        Failure::Redirect(status, to) => (
+            "process.redirect",
+            format!("/process answered HTTP {status} and leads to {}", clip(to, 40)),
+            format!("Process call failed: HTTP {status}: redirect to {}", clip(to, 100)),
+        ),
+        Failure::NoAnswer(heard) => {
+            let title = match words.cause.as_deref() {
+                Some(cause) => format!("/process gave no complete answer for {}: {}", clip(shown, 15), clip(cause, 35)),
+                None => format!("/process, {}: {}", clip(shown, 20), clip(heard, 58)),
+            };
+            ("process.failed", title, format!("Process call failed: no complete answer: {}", clip(&without_figures(heard), 150)))
         }
         Failure::Silent => (
             "process.silent",
@@ -238,6 +266,20 @@ fn facts(run: &EngineRun, failure: &Failure, shown: &str, words: &LastWords) -> 
             )
         }
     }
+}
+
+/// A message must be the same for the same fault: how many bytes came before is in the evidence.
+fn without_figures(heard: &str) -> String {
+    let plain: String = heard.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+    let mut text = String::new();
+    for c in plain.chars().filter(|c| *c != '\u{fffd}') {
+        if c != '#' {
+            text.push(c);
+        } else if !text.ends_with('N') {
+            text.push('N');
+        }
+    }
+    text
 }
 
 /// The first lines of an answer, or what was heard instead of one.

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     evidence::{Evidence, RunEvidence},
-    judge::{Check, Judge, Judgement, Needs},
+    judge::{Check, Draft, Judge, Judgement, Needs},
     last_words::last_words,
-    wording::{clip, quoted},
+    wording::{clip, list, quoted},
 };
 
 pub(super) const CHECK: Check = Check {
@@ -44,7 +44,7 @@ fn judge(evidence: &Evidence) -> Judgement {
         return Judgement::Skipped("memory or time ran out before it was ready; see check run".to_owned());
     }
     let finding = match &run.ready {
-        Some(Ready::Ready { .. }) => return Judgement::CLEAN,
+        Some(Ready::Ready { .. }) => return Judgement::Judged(address(run).map(Draft::from).into_iter().collect()),
         Some(Ready::NotInTime { waited_ms, last }) => late(*waited_ms, last, run),
         Some(Ready::GaveUp { said }) => gave_up(said, run),
         Some(Ready::ProcessEnded) | None => ended(run),
@@ -68,7 +68,48 @@ fn no_hook(why: &NotStarted) -> Option<Finding> {
     Some(finding.at("image config, Env"))
 }
 
+/// It is ready, at an address that will not do everywhere.
+fn address(run: &EngineRun) -> Option<Finding> {
+    let listening = run.listening.as_ref()?;
+    let (code, severity, fact, why) = match listening {
+        listening if listening.ipv6_only => (
+            "ready.ipv6",
+            Severity::Warning,
+            "Engine listens on IPv6 alone",
+            "Many networks of containers know IPv4 only; there the engine would never get ready.",
+        ),
+        listening if listening.loopback_only == Some(true) => (
+            "ready.loopback",
+            Severity::Info,
+            "Engine listens on the loopback address alone",
+            "Here it is called from inside its own network. Wherever it is called from outside, as under Docker, nobody would reach it.",
+        ),
+        _ => return None,
+    };
+    let finding = Finding::new(code, severity, fact, why, "Listen on 0.0.0.0, all addresses of the container.");
+    Some(finding.message(format!("Engine ready, but: {}", fact.replacen("Engine ", "it ", 1))).at(format!("port {}", listening.port)))
+}
+
+/// It listens, but not where its hook says.
+fn elsewhere(run: &EngineRun, seconds: u64) -> Option<Finding> {
+    let listening = run.listening.as_ref().filter(|listening| !listening.elsewhere.is_empty())?;
+    let ports = list(&listening.elsewhere.iter().map(u16::to_string).collect::<Vec<_>>(), "and");
+    let wanted = listening.port;
+    let finding = Finding::new(
+        "ready.port",
+        Severity::Error,
+        format!("Engine listens on port {}, not on {wanted} as its hook says", clip(&ports, 30)),
+        WHY,
+        format!("Listen on port {wanted}, or name the right port in VERITONE_WEBHOOK_READY and VERITONE_WEBHOOK_PROCESS."),
+    );
+    let finding = finding.message(format!("Engine not ready after {seconds} s")).at("GET of the ready hook");
+    Some(finding.quote(format!("{wanted} | nothing listens there")).quote(format!("{ports} | open")))
+}
+
 fn late(waited_ms: u64, last: &str, run: &EngineRun) -> Finding {
+    if let Some(finding) = elsewhere(run, waited_ms / 1000) {
+        return finding;
+    }
     let seconds = waited_ms / 1000;
     let listens = last.starts_with("503");
     let fix = if listens {
@@ -155,7 +196,15 @@ pub(super) mod tests {
         let dead = || webhook().ready(Ready::ProcessEnded);
         vec![
             Fixture::pass("ready", webhook()),
-            Fixture::fail("late", webhook().ready(late), "ready.late"),
+            Fixture::fail("late", webhook().ready(late.clone()), "ready.late"),
+            Fixture::fail(
+                "on another port",
+                webhook().ready(late.clone()).changed(listening(|found| found.elsewhere = vec![9090])),
+                "ready.port",
+            ),
+            Fixture::warn("on IPv6 alone", webhook().changed(listening(|found| found.ipv6_only = true)), "ready.ipv6"),
+            Fixture::note("on loopback alone", webhook().changed(listening(|found| found.loopback_only = Some(true))), "ready.loopback"),
+            Fixture::pass("on all addresses", webhook().changed(listening(|found| found.loopback_only = Some(false)))),
             Fixture::fail("gave up", webhook().ready(Ready::GaveUp { said: "no model".into() }), "ready.gave_up"),
             Fixture::fail("ended", dead().exit(Exit::Exited { code: 1 }).stderr(TRACEBACK), "ready.exited"),
             Fixture::fail("ended silently", dead().exit(Exit::Exited { code: 0 }), "ready.exited"),
@@ -168,6 +217,12 @@ pub(super) mod tests {
             Fixture::skip("a broken image", webhook().prevented("a layer is broken; see check layers"), "see check layers"),
             Fixture::could_not("no sandbox", webhook().refused(), None),
         ]
+    }
+
+    fn listening(change: impl FnOnce(&mut model::run::Listening)) -> impl FnOnce(&mut EngineRun) {
+        let mut found = model::run::Listening { port: 8080, ..Default::default() };
+        change(&mut found);
+        move |run| run.listening = Some(found)
     }
 
     fn bad_hook() -> NotStarted {

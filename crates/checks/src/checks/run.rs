@@ -1,6 +1,10 @@
 //! `run`: the engine stays within its limits, and a batch engine ends well and hands something in (engine contract §2).
 
+mod adapter;
+mod calls;
+
 use model::{
+    capability::Capability,
     finding::{Finding, Severity},
     run::{EngineKind, EngineRun, LimitHit, NotTestable, Outcome, Phase, Ready, Stream},
 };
@@ -41,6 +45,7 @@ fn judge(evidence: &Evidence) -> Judgement {
                 return not_testable(why);
             }
         }
+        RunEvidence::Late(doing) => return Judgement::Judged(vec![late(doing, evidence.limits().wall_ms / 1000).into()]),
         RunEvidence::Pending | RunEvidence::Prevented(_) => {}
     }
     let run = match ran(evidence) {
@@ -53,13 +58,16 @@ fn judge(evidence: &Evidence) -> Judgement {
         Ending::Memory => drafts.push(memory(run, evidence.limits().memory_bytes).into()),
         Ending::Time => drafts.push(time(run, evidence.limits().wall_ms / 1000).into()),
         Ending::Exit => drafts.extend(exit(run).map(Draft::from)),
+        Ending::Done if run.kind == EngineKind::Batch && evidence.capability().is_some_and(Capability::is_adapter) => {
+            drafts.extend(adapter::findings(run).into_iter().map(Draft::from))
+        }
         Ending::Done if run.kind == EngineKind::Batch => drafts.extend(batch(run).map(Draft::from)),
         Ending::Done | Ending::BeforeReady | Ending::Crash => {}
     }
     let told = |hit: &&LimitHit| hit.limit == "wall_ms" || (hit.limit == "memory_bytes" && ended == Ending::Memory);
     drafts.extend(run.record.limits_hit.iter().filter(|hit| !told(hit)).map(|hit| limit(hit).into()));
     drafts.extend(log_cut(run).map(Draft::from));
-    drafts.extend(refused_calls(run).map(Draft::from));
+    drafts.extend(calls::findings(&run.task).into_iter().map(Draft::from));
     Judgement::Judged(drafts)
 }
 
@@ -81,36 +89,46 @@ fn refused(refusal: &Refusal) -> Judgement {
     Judgement::CouldNotRun { reason: refusal.reason.clone(), finding: Some(Box::new(finding.into())) }
 }
 
+/// Nobody is at fault and nothing blocks: a person decides what the gate cannot test.
 fn not_testable(why: &NotTestable) -> Judgement {
-    let (reason, finding) = match why {
+    let (code, title, fix, place) = match why {
         NotTestable::Queue => (
-            "queue engines cannot be tested here",
-            Finding::new(
-                "run.queue",
-                Severity::Error,
-                "This engine reads a message queue and cannot be tested here",
-                "There is no queue in the sandbox. That is no fault of the engine: a person decides.",
-                "Ask a reviewer, or make it a webhook engine: set VERITONE_WEBHOOK_READY and VERITONE_WEBHOOK_PROCESS.",
-            )
-            .at("engineMode in the manifest"),
+            "run.queue",
+            "This engine reads a message queue and cannot be tested here".to_owned(),
+            "Ask a reviewer, or make it a webhook engine: set VERITONE_WEBHOOK_READY and VERITONE_WEBHOOK_PROCESS.",
+            "engineMode in the manifest",
+        ),
+        NotTestable::Push => (
+            "run.push",
+            "This adapter waits to be sent something, and no contract says how".to_owned(),
+            "Ask a reviewer; there is nothing to mend.",
+            "category in the manifest",
         ),
         NotTestable::NoSample { formats } => {
             let formats: Vec<String> = formats.iter().take(NAMED).map(|format| clip(format, 60)).collect();
             let shown = if formats.is_empty() { "no format at all".to_owned() } else { list(&formats, "and") };
-            let finding = Finding::new(
+            (
                 "run.no_sample",
-                Severity::Error,
                 format!("There is no sample input of a type the engine takes: {}", clip(&shown, 35)),
-                "Without an input the engine can read, nothing can be said about its results. That is no fault of the engine.",
-                "Ask a reviewer, or list a type there is a sample for: text/plain, text/html, text/csv, application/json, audio/wav, image/png.",
-            );
-            ("there is no sample input of a type it takes", finding.at("supportedInputFormats in the manifest").quote(shown))
+                "Give the engine a sample of its own at its registration, or ask a reviewer.",
+                "supportedInputFormats in the manifest",
+            )
         }
     };
-    Judgement::CouldNotRun {
-        reason: reason.to_owned(),
-        finding: Some(Box::new(finding.message(format!("The engine could not be tested: {reason}")).into())),
-    }
+    let reason = match why {
+        NotTestable::Queue => "queue engines cannot be tested here",
+        NotTestable::Push => "push adapters cannot be tested here",
+        NotTestable::NoSample { .. } => "there is no sample input of a type it takes",
+    };
+    let finding = Finding::new(
+        code,
+        Severity::Warning,
+        title,
+        "Nothing can be said about its run. That is no fault of the engine: a person decides.",
+        fix,
+    );
+    let finding = finding.message(format!("The engine could not be tested: {reason}")).at(place);
+    Judgement::CouldNotRun { reason: reason.to_owned(), finding: Some(Box::new(finding.into())) }
 }
 
 /// What it was doing when it ended.
@@ -165,6 +183,18 @@ fn time(run: &EngineRun, seconds: u64) -> Finding {
         .extend(slow.map(|exchange| format!("{} | attempt {}, {} s", exchange.sample, exchange.attempt, exchange.duration_ms / 1000)));
     finding.evidence.extend(last_words(&run.record.log).lines);
     finding
+}
+
+/// The time was over before the engine was started.
+fn late(doing: &str, seconds: u64) -> Finding {
+    let finding = Finding::new(
+        "run.timeout",
+        Severity::Error,
+        format!("Time of the test ({seconds} s) was over while {}", clip(doing, 45)),
+        "Scanning, unpacking and running have ten minutes together; waiting for a free place does not count.",
+        "Make the image smaller: fewer files, no build tools, no data the engine does not need. Then push it again.",
+    );
+    finding.message(format!("Test timed out after {seconds} s")).at(format!("while {doing}"))
 }
 
 /// A batch engine that ended with a failure.
@@ -290,27 +320,6 @@ fn log_cut(run: &EngineRun) -> Option<Finding> {
         );
         finding.message("Limit reached: more log than is kept").at("test run")
     })
-}
-
-/// Calls of the API that its token does not allow, all in one finding.
-fn refused_calls(run: &EngineRun) -> Option<Finding> {
-    let calls = &run.task.refused_calls;
-    let mut names: Vec<String> = calls.iter().map(|call| clip(call.split(':').next().unwrap_or_default(), 40)).collect();
-    names.sort_unstable();
-    names.dedup();
-    let shown = list(names.get(..NAMED.min(names.len())).unwrap_or_default(), "and");
-    if calls.is_empty() {
-        return None;
-    }
-    let mut finding = Finding::new(
-        "run.refused_calls",
-        Severity::Warning,
-        format!("{} of the API refused: {}", count(calls.len(), "call"), clip(&shown, 45)),
-        "The token of a task is good for that task and its own objects; nothing else is allowed, here and wherever the engine runs.",
-        "Remove these calls, or use the ids that came with the payload.",
-    );
-    finding.evidence = calls.iter().take(NAMED).map(|call| clip(call, 240)).collect();
-    Some(finding.message(format!("API call not allowed: {shown}")).at("API of the test run"))
 }
 
 #[cfg(test)]

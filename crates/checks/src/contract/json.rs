@@ -9,6 +9,7 @@ use model::finding::Position;
 mod reader;
 
 pub use reader::read;
+pub(crate) use reader::read_value;
 
 /// How much of an untrusted document is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

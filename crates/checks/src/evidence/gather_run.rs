@@ -1,6 +1,10 @@
 //! Unpacks the image and runs the engine once. Never fails: what kept us from running it is part of the evidence.
 
-use std::{error::Error as _, sync::Arc};
+use std::{
+    error::Error as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use harness::{Caps, Command, Job, Pace, Registration, samples};
 use image::{BlobSource, ImageConfig, Inspection, LayerCache, Lease};
@@ -22,6 +26,9 @@ use super::{
 /// The organization of an engine that has none, on a laptop.
 const NOBODY: OrganizationId = OrganizationId(1);
 
+/// With less time than this nothing is started.
+const LEAST: Duration = Duration::from_millis(100);
+
 /// What a run needs of whoever wants it.
 pub struct RunSetup {
     /// Where the engine runs.
@@ -40,6 +47,26 @@ pub struct RunSetup {
     pub started_at: jiff::Timestamp,
     /// Pauses and waits of the run.
     pub pace: Pace,
+    /// What is left of the time for scanning, unpacking and running together: [`RunSetup::WALL`], less what is spent.
+    pub wall: Duration,
+    /// An input of the engine's own, in place of the samples of its category.
+    pub sample: Option<OwnSample>,
+}
+
+/// An input that was given with the registration of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnSample {
+    /// Its name.
+    pub file_name: String,
+    /// Its MIME type.
+    pub mime_type: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl RunSetup {
+    /// The time for scanning, unpacking and running together.
+    pub const WALL: Duration = Duration::from_secs(600);
 }
 
 /// Runs the engine of an image. Ends within the limits of the run, plus the time it takes to unpack the layers.
@@ -48,21 +75,38 @@ pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) 
         Ok(both) => both,
         Err(evidence) => return evidence,
     };
+    if setup.wall.is_zero() {
+        return RunEvidence::Late("the image was scanned".to_owned());
+    }
+    let began = Instant::now();
     let (rootfs, leases) = match unpack(inspection, &setup).await {
         Ok(unpacked) => unpacked,
         Err(evidence) => return evidence,
     };
+    let left = setup.wall.saturating_sub(began.elapsed());
+    if left < LEAST {
+        return RunEvidence::Late("the image was unpacked".to_owned());
+    }
     let capability = terms.capability.or_else(|| Capability::from_word(manifest.category.as_deref()?));
     let job = Job {
         sandbox: setup.sandbox,
         run_id: setup.run_id,
         rootfs,
-        command: command_of(&inspection.config),
+        command: Command {
+            carries_driver: inspection.tree.resolve(harness::DRIVER_PATH.trim_start_matches('/')).is_ok(),
+            ..command_of(&inspection.config)
+        },
         manifest,
         registration: registration_of(terms, capability, manifest),
         network: network_policy(terms.deployment_model, Some(manifest)),
-        limits: Limits::certification(manifest.cluster_size, manifest.min_memory_required),
-        samples: samples::for_capability(capability, &samples::formats_of(manifest)),
+        limits: Limits {
+            wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            ..Limits::certification(manifest.cluster_size, manifest.min_memory_required)
+        },
+        samples: match &setup.sample {
+            Some(own) => samples::own(&own.file_name, &own.mime_type, &own.bytes, capability, &samples::formats_of(manifest)),
+            None => samples::for_capability(capability, &samples::formats_of(manifest)),
+        },
         log: holding(leases, setup.log),
         seed: setup.seed,
         started_at: setup.started_at,
@@ -151,6 +195,7 @@ pub(crate) fn command_of(config: &ImageConfig) -> Command {
         env: config.env.iter().map(pair).collect(),
         working_dir: config.working_dir.clone(),
         user: config.user.clone(),
+        carries_driver: false,
     }
 }
 

@@ -23,11 +23,11 @@ use model::{
 use scan::Inventory;
 use serde_json::{Map, Value};
 
-pub use gather_run::{RunSetup, gather_run};
+pub use gather_run::{OwnSample, RunSetup, gather_run};
 pub use gather_static::gather_static;
 pub use security::{Scanned, SecurityEvidence};
 
-use crate::{Policy, contract};
+use crate::{Policy, benchmark::Truth, contract};
 
 /// All evidence of one image.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub struct Terms {
     pub payload: Map<String, Value>,
     /// What somebody answers for, whether it still holds or not.
     pub waivers: Vec<Waiver>,
+    /// What the result of the first sample should be, for the benchmark.
+    pub truth: Option<Truth>,
 }
 
 /// The image.
@@ -145,6 +147,8 @@ pub enum RunEvidence {
     Pending,
     /// It could not take place because of a fault of the image that a static check tells; with the reason.
     Prevented(String),
+    /// The time of the whole test was over before the engine could be started; with what was being done, after "while".
+    Late(String),
     /// We could not run it.
     Refused(Refusal),
     /// Whatever the engine did, or why there is nothing to start or to test.

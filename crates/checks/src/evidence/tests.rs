@@ -58,6 +58,8 @@ pub(crate) fn webhook() -> Builder {
         outputs: vec![answer("keyword-1"), answer("keyword-2")],
         task: TaskState::default(),
         ran_out_in: None,
+        listening: None,
+        repeats: Vec::new(),
         record: record(Exit::Stopped),
     };
     Builder::new(good_manifest("chunk"), run)
@@ -80,6 +82,8 @@ pub(crate) fn batch() -> Builder {
         outputs: vec![output],
         task: TaskState { statuses: vec!["running".into(), "complete".into()], api_calls: 4, ..TaskState::default() },
         ran_out_in: None,
+        listening: None,
+        repeats: Vec::new(),
         record: record(Exit::Exited { code: 0 }),
     };
     Builder::new(good_manifest("batch"), run)
@@ -89,16 +93,12 @@ fn exchange(sample: &str, mime_type: &str, status: u16) -> Exchange {
     Exchange {
         sample: sample.into(),
         mime_type: mime_type.into(),
-        expect_refusal: false,
         attempt: 1,
         status: Some(status),
-        error: None,
         duration_ms: 12,
         content_type: Some("application/json".into()),
         body_bytes: 100,
-        body_excerpt: String::new(),
-        process_ended: false,
-        later: None,
+        ..Exchange::default()
     }
 }
 
@@ -350,6 +350,12 @@ impl Builder {
         self
     }
 
+    /// Anything of the run.
+    pub(crate) fn changed(mut self, change: impl FnOnce(&mut EngineRun)) -> Self {
+        change(&mut self.run);
+        self
+    }
+
     pub(crate) fn limit_hit(mut self, hit: LimitHit) -> Self {
         self.run.record.limits_hit.push(hit);
         self
@@ -400,6 +406,11 @@ impl Builder {
 
     pub(crate) fn not_testable(mut self, why: NotTestable) -> Self {
         self.other_run = Some(RunEvidence::Done(Box::new(Outcome::NotTestable(why))));
+        self
+    }
+
+    pub(crate) fn late(mut self, doing: &str) -> Self {
+        self.other_run = Some(RunEvidence::Late(doing.to_owned()));
         self
     }
 

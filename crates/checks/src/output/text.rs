@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use model::{
     finding::{Finding, Severity},
     network::destination,
-    report::{Attempt, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
+    report::{Attempt, Benchmark, Change, CheckResult, CheckStatus, Report, RequestSummary, Stats, Verdict},
     run::Exit,
 };
 
@@ -41,7 +41,44 @@ pub fn render(report: &Report) -> String {
     if let Some(stats) = &report.stats {
         text.push_str(&of_run(stats));
     }
+    if let Some(benchmark) = &report.benchmark {
+        text.push_str(&of_benchmark(benchmark));
+    }
     text.push_str(&footer(report));
+    text
+}
+
+/// The figures of repeated calls, and what has changed.
+fn of_benchmark(benchmark: &Benchmark) -> String {
+    let mut text = format!(
+        "Benchmark: {} sent {}: p50 {} ms, p95 {} ms, max {} ms, {} calls/s\n",
+        clean(&benchmark.sample),
+        count(benchmark.micros.len(), "time"),
+        benchmark.p50_ms,
+        benchmark.p95_ms,
+        benchmark.max_ms,
+        benchmark.calls_per_second
+    );
+    if !benchmark.accuracy.is_empty() {
+        let values: Vec<String> = benchmark.accuracy.iter().map(|accuracy| format!("{} {}", accuracy.metric, accuracy.value)).collect();
+        let _infallible = writeln!(text, "  {:<9} {}", "accuracy", values.join(", "));
+    }
+    for comparison in &benchmark.compared {
+        let changed = comparison.metrics.iter().filter(|line| line.change != Change::Same);
+        let changed: Vec<String> = changed
+            .map(|line| {
+                format!(
+                    "{} {} ({} -> {})",
+                    line.metric,
+                    if line.change == Change::Better { "better" } else { "worse" },
+                    line.before,
+                    line.now
+                )
+            })
+            .collect();
+        let shown = if changed.is_empty() { "the same within the noise".to_owned() } else { changed.join(", ") };
+        let _infallible = writeln!(text, "  {:<9} build {}: {shown}", comparison.with, comparison.version);
+    }
     text
 }
 

@@ -1,7 +1,7 @@
 //! What holds for every report, whatever the evidence.
 
 use image::LayerProblem;
-use model::engine::DeploymentModel;
+use model::{engine::DeploymentModel, run::NotTestable};
 use serde_json::json;
 
 use super::*;
@@ -18,6 +18,7 @@ pub(crate) fn meta() -> ReportMeta {
         version: None,
         upload_time: 1_716_200_000_000,
         user: "dev@example.org".into(),
+        baselines: Vec::new(),
         image: "oci-archive:engine.tar".into(),
     }
 }
@@ -59,7 +60,8 @@ fn success_means_no_errors_and_every_finding_is_in_one_list() {
             if report.verdict == Verdict::Available {
                 assert!(report.success && evidence.engine_run().is_some());
             }
-            if matches!(report.verdict, Verdict::Invalid | Verdict::NotTestable) {
+            let for_a_person = matches!(&evidence.run, RunEvidence::Done(outcome) if matches!(outcome.as_ref(), Outcome::NotTestable(_)));
+            if matches!(report.verdict, Verdict::Invalid | Verdict::NotTestable) && !for_a_person {
                 assert!(!report.success, "{report:#?}");
             }
         }
@@ -118,6 +120,17 @@ fn the_verdict_keeps_apart_what_failed_and_what_could_not_be_run() {
     assert_eq!(of(&webhook().pending()).verdict, Verdict::Running);
     let late = of(&webhook().ran_out(model::run::Phase::Process).evidence());
     assert!(late.timed_out && late.errors.contains(&"Test timed out after 600 s".to_owned()));
+}
+
+#[test]
+fn what_no_gate_can_test_is_for_a_person_and_never_invalid() {
+    for why in [NotTestable::Queue, NotTestable::Push, NotTestable::NoSample { formats: vec!["video/mp4".into()] }] {
+        let report = of(&webhook().not_testable(why.clone()).evidence());
+        assert_eq!((report.verdict, report.success), (Verdict::NotTestable, true), "{why:?}");
+        assert!(report.warnings.iter().any(|warning| warning.contains("could not be tested")), "{report:#?}");
+        let broken = of(&webhook().not_testable(why).manifest(json!({"clusterSize": null})).evidence());
+        assert_eq!((broken.verdict, broken.success), (Verdict::Invalid, false));
+    }
 }
 
 #[test]

@@ -29,8 +29,13 @@ pub(super) async fn heartbeat(State(api): State<Arc<Api>>, Path(key): Path<Strin
         Ok(bytes) => bytes,
         Err(trouble) => return refuse(&api, "heartbeat", &trouble.to_string(), trouble.response()),
     };
-    match beat(&bytes) {
-        Ok(status) => {
+    match object(&bytes).and_then(|body| beat(&body).map(|status| (body, status))) {
+        Ok((body, _)) if of_another(&body, &task).is_some() => other_task(&api, "heartbeat", &task, &body),
+        Ok((_, status)) if task.has_ended() && status.status == "running" => {
+            api.desk.late("heartbeat", &task, "status running");
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok((_, status)) => {
             api.desk.set_status(&task, status);
             StatusCode::NO_CONTENT.into_response()
         }
@@ -55,8 +60,12 @@ pub(super) async fn result(State(api): State<Arc<Api>>, Path(key): Path<String>,
             Err(trouble) => return refuse(&api, "result", &trouble.to_string(), trouble.response()),
         }
     } else {
-        match read(request.into_body(), caps.json, &mut share).await.map(|bytes| output(&bytes)) {
-            Ok(Ok(result)) => vec![result],
+        match read(request.into_body(), caps.json, &mut share).await.map(|bytes| object(&bytes)) {
+            Ok(Ok(body)) if of_another(&body, &task).is_some() => return other_task(&api, "result", &task, &body),
+            Ok(Ok(body)) => match output(body) {
+                Ok(result) => vec![result],
+                Err(problem) => return refuse(&api, "result", &problem, refusal(StatusCode::BAD_REQUEST, "invalid_input", &problem)),
+            },
             Ok(Err(problem)) => return refuse(&api, "result", &problem, refusal(StatusCode::BAD_REQUEST, "invalid_input", &problem)),
             Err(trouble) => return refuse(&api, "result", &trouble.to_string(), trouble.response()),
         }
@@ -68,6 +77,10 @@ fn keep(api: &Api, task: &Task, results: &[(String, Bytes)]) -> Response {
     if results.is_empty() {
         let problem = "the form has neither a file nor a field `output`";
         return refuse(api, "result", problem, refusal(StatusCode::BAD_REQUEST, "invalid_input", problem));
+    }
+    if task.has_ended() {
+        api.desk.late("result", task, &format!("{} bytes", results.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()));
+        return StatusCode::NO_CONTENT.into_response();
     }
     if results.iter().all(|(kind, bytes)| api.desk.add_output(task, "resultWebhook", kind, bytes, false)) {
         return StatusCode::NO_CONTENT.into_response();
@@ -85,6 +98,25 @@ fn refuse(api: &Api, hook: &str, problem: &str, response: Response) -> Response 
     response
 }
 
+/// The id of another task that a body names, with its key.
+fn of_another<'b>(body: &'b Map<String, Value>, task: &Task) -> Option<(&'static str, &'b str)> {
+    let own = |key: &str, id: &str| match key {
+        "jobId" | "internalJobId" => id == task.job_id,
+        // `TASK:INDEX`, as we gave it.
+        "chunkContext" => id.split(':').next() == Some(task.id.as_str()),
+        _ => id == task.id,
+    };
+    let named = ["taskId", "internalTaskId", "jobId", "internalJobId", "chunkContext"].into_iter();
+    named.filter_map(|key| Some((key, body.get(key)?.as_str()?))).find(|(key, id)| !id.is_empty() && !own(key, id))
+}
+
+fn other_task(api: &Api, hook: &str, task: &Task, body: &Map<String, Value>) -> Response {
+    let (key, id) = of_another(body, task).unwrap_or_default();
+    let what = format!("{key} {}", id.chars().take(80).collect::<String>());
+    api.desk.foreign(hook, task, &what);
+    refusal(StatusCode::FORBIDDEN, "not_allowed", &format!("This hook is that of task {}; the body names {what}", task.id))
+}
+
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),
@@ -94,8 +126,7 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 /// A heartbeat's status and, if it failed, why.
-fn beat(bytes: &[u8]) -> Result<Status, String> {
-    let body = object(bytes)?;
+fn beat(body: &Map<String, Value>) -> Result<Status, String> {
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(|text| text.chars().take(MAX_TEXT).collect::<String>());
     let status = text("status").ok_or("`status` is missing; it is running, complete or failed")?;
     if !matches!(status.as_str(), "running" | "complete" | "failed") {
@@ -111,8 +142,8 @@ fn beat(bytes: &[u8]) -> Result<Status, String> {
 }
 
 /// The `output` of a result; text that is JSON is taken as JSON.
-fn output(bytes: &[u8]) -> Result<(String, Bytes), String> {
-    let output = object(bytes)?.remove("output").filter(|output| !output.is_null()).ok_or("`output` is missing")?;
+fn output(mut body: Map<String, Value>) -> Result<(String, Bytes), String> {
+    let output = body.remove("output").filter(|output| !output.is_null()).ok_or("`output` is missing")?;
     Ok(match output {
         Value::String(text) => (guess(text.as_bytes()).to_owned(), Bytes::from(text)),
         other => ("application/json".to_owned(), Bytes::from(other.to_string())),
@@ -127,14 +158,22 @@ fn guess(bytes: &[u8]) -> &'static str {
 mod tests {
     use super::*;
 
+    fn read_beat(body: &str) -> Result<Status, String> {
+        beat(&object(body.as_bytes())?)
+    }
+
+    fn read_output(body: &str) -> Result<(String, Bytes), String> {
+        output(object(body.as_bytes())?)
+    }
+
     #[test]
     fn heartbeats_are_read_as_the_contract_says() {
-        let ok = beat(br#"{"status":"failed","failureReason":"invalid_data","failureMsg":"no words","infoMsg":{"a":1}}"#).unwrap();
+        let ok = read_beat(r#"{"status":"failed","failureReason":"invalid_data","failureMsg":"no words","infoMsg":{"a":1}}"#).unwrap();
         assert_eq!(
             (ok.status.as_str(), ok.failure_reason.as_deref(), ok.failure_message.as_deref()),
             ("failed", Some("invalid_data"), Some("no words"))
         );
-        assert_eq!(beat(br#"{"status":"running","failureReason":"x"}"#).unwrap().failure_reason, None);
+        assert_eq!(read_beat(r#"{"status":"running","failureReason":"x"}"#).unwrap().failure_reason, None);
         for (body, reason) in [
             ("{}", "status"),
             (r#"{"status":"done"}"#, "done"),
@@ -142,15 +181,26 @@ mod tests {
             ("[]", "object"),
             ("x", "JSON"),
         ] {
-            assert!(beat(body.as_bytes()).unwrap_err().contains(reason), "{body}");
+            assert!(read_beat(body).unwrap_err().contains(reason), "{body}");
         }
     }
 
     #[test]
     fn an_output_may_be_json_or_its_text() {
-        let (json, text) = (output(br#"{"output":{"series":[]}}"#).unwrap(), output(br#"{"output":"{\"series\":[]}"}"#).unwrap());
+        let (json, text) = (read_output(r#"{"output":{"series":[]}}"#).unwrap(), read_output(r#"{"output":"{\"series\":[]}"}"#).unwrap());
         assert_eq!(json, text);
-        assert_eq!(output(br#"{"output":"plain words"}"#).unwrap().0, "application/octet-stream");
-        assert!(output(br#"{"chunkContext":"x"}"#).unwrap_err().contains("output"));
+        assert_eq!(read_output(r#"{"output":"plain words"}"#).unwrap().0, "application/octet-stream");
+        assert!(read_output(r#"{"chunkContext":"x"}"#).unwrap_err().contains("output"));
+    }
+
+    #[test]
+    fn a_body_may_name_its_own_task_and_no_other() {
+        let desk = crate::desk::tests::desk(crate::Caps::default());
+        let task = desk.open(&crate::desk::tests::sample("a", false));
+        let named = |body: Value| of_another(body.as_object().unwrap(), &task).map(|(key, _)| key);
+        assert_eq!(named(serde_json::json!({"taskId": task.id, "jobId": task.job_id, "chunkContext": format!("{}:0", task.id)})), None);
+        assert_eq!(named(serde_json::json!({"status": "running", "taskId": 7, "chunkContext": ""})), None);
+        assert_eq!(named(serde_json::json!({"internalTaskId": "other"})), Some("internalTaskId"));
+        assert_eq!(named(serde_json::json!({"chunkContext": "other:0"})), Some("chunkContext"));
     }
 }

@@ -31,6 +31,7 @@ mod body;
 mod endpoint;
 mod files;
 mod hooks;
+mod keys;
 
 pub(crate) use body::InFlight;
 
@@ -78,6 +79,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/files/{key}/{name}", get(files::named_file))
         .route("/hooks/{key}/heartbeat", post(hooks::heartbeat))
         .route("/hooks/{key}/result", post(hooks::result))
+        .route("/hooks/{key}/values/keys/{scope}/{name}", get(keys::get).post(keys::put))
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::disable())
         .with_state(api)

@@ -10,16 +10,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use model::run::{EngineOutput, TaskState};
+use model::run::{EngineOutput, Recording, TaskState};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use crate::{Caps, Registration, Sample, graphql::ApiError, ids::Ids};
 
+mod keys;
+mod payload;
 mod task;
+mod tdo;
 
+pub(crate) use keys::{Kept, Scope};
 pub(crate) use task::{Asset, Content, File, NewAsset, Progress, Status, Task};
+pub(crate) use tdo::{NewTdo, Tdo, TdoChange};
+
+use keys::Keys;
+use payload::{Identity, payload};
 
 /// Refused calls remembered, and characters of each.
 const REFUSED: (usize, usize) = (100, 300);
@@ -53,10 +61,17 @@ struct Inner {
     failure: (Option<String>, Option<String>),
     files: HashMap<String, File>,
     assets: Vec<Asset>,
+    tdos: Vec<Tdo>,
+    keys: Keys,
     outputs: Vec<EngineOutput>,
     stored: u64,
     api_calls: u32,
     refused: Vec<String>,
+    forbidden: Vec<String>,
+    foreign: Vec<String>,
+    late: Vec<String>,
+    overflow: Option<(String, u32)>,
+    structured_data: u32,
     next: usize,
 }
 
@@ -85,8 +100,10 @@ impl Desk {
         let token = self.ids.secret("token", number);
         let key = self.ids.secret("file", number);
         let input_path = format!("/files/{key}/{}", sample.file_name);
-        let identity = Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token };
+        let input = format!("{}{input_path}", self.facts.base_url);
+        let identity = Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token, input: &input };
         let payload = payload(&self.facts, &identity, self.facts.registration.payload.clone());
+        inner.tdos.push(Tdo::input(number, &tdo_id, &sample.id, self.facts.started_at, sample.start_ms..sample.end_ms));
         inner.files.insert(key, File { bytes: sample.bytes.clone(), content_type: sample.mime_type.clone() });
         for asset_type in asset_types(&sample.mime_type) {
             let asset = Asset {
@@ -99,6 +116,7 @@ impl Desk {
                 details: None,
                 uri: input_path.clone(),
                 source_task: None,
+                size: sample.bytes.len() as u64,
                 created: self.facts.started_at,
             };
             inner.assets.push(asset);
@@ -107,7 +125,7 @@ impl Desk {
         let task = Arc::new(Task {
             number,
             sample: sample.id.clone(),
-            expect_refusal: sample.expect_refusal,
+            apart: sample.expect_refusal || sample.repeats.is_some(),
             id,
             job_id,
             tdo_id,
@@ -142,7 +160,9 @@ impl Desk {
     pub(crate) fn payload_with(&self, task: &Task, more: Map<String, Value>) -> Value {
         let mut custom = self.facts.registration.payload.clone();
         custom.extend(more);
-        payload(&self.facts, &Identity { job: &task.job_id, task: &task.id, tdo: &task.tdo_id, token: &task.token }, custom)
+        let input = self.url(&task.input_path);
+        let identity = Identity { job: &task.job_id, task: &task.id, tdo: &task.tdo_id, token: &task.token, input: &input };
+        payload(&self.facts, &identity, custom)
     }
 
     /// How a task stands.
@@ -155,7 +175,7 @@ impl Desk {
         status.modified = self.now();
         let word = status.status.clone();
         let mut inner = self.lock();
-        if !task.expect_refusal {
+        if !task.apart {
             if inner.said.last() != Some(&word) && inner.said.len() < STATUSES {
                 inner.said.push(word.clone());
             }
@@ -183,6 +203,7 @@ impl Desk {
         let keep = usize::try_from(self.caps.result).unwrap_or(usize::MAX).min(bytes.len());
         let mut inner = self.lock();
         if inner.outputs.len() >= self.caps.assets || !inner.admit(keep as u64, self.caps.stored) {
+            inner.overflow(via);
             return false;
         }
         inner.outputs.push(EngineOutput {
@@ -200,16 +221,18 @@ impl Desk {
         true
     }
 
-    /// Adds an asset to a task's recording; its bytes can be fetched from then on.
-    pub(crate) fn add_asset(&self, task: &Task, new: NewAsset) -> Result<Asset, ApiError> {
+    /// Adds an asset to one of a task's recordings; its bytes can be fetched from then on.
+    pub(crate) fn add_asset(&self, task: &Task, tdo_id: &str, new: NewAsset) -> Result<Asset, ApiError> {
         let created = self.now();
         let mut inner = self.lock();
         if inner.assets.len() >= self.caps.assets {
+            inner.overflow("createAsset");
             return Err(ApiError::capacity(format!("a test run keeps at most {} assets; hand in fewer, larger ones", self.caps.assets)));
         }
         let size = if let Content::Bytes(bytes) = &new.content { bytes.len() as u64 } else { 0 };
         if !inner.admit(size, self.caps.stored) {
             let cap = self.caps.stored >> 20;
+            inner.overflow("createAsset");
             return Err(ApiError::capacity(format!("a test run keeps at most {cap} MiB of assets and results together; hand in less")));
         }
         inner.next += 1;
@@ -222,8 +245,8 @@ impl Desk {
             }
         };
         let asset = Asset {
-            id: format!("{}_{}", task.tdo_id, self.ids.letters("asset", inner.next, 10)),
-            tdo_id: task.tdo_id.clone(),
+            id: format!("{tdo_id}_{}", self.ids.letters("asset", inner.next, 10)),
+            tdo_id: tdo_id.to_owned(),
             asset_type: new.asset_type,
             content_type: new.content_type,
             name: new.name,
@@ -231,6 +254,7 @@ impl Desk {
             details: new.details,
             uri,
             source_task: Some(task.id.clone()),
+            size,
             created,
         };
         inner.assets.push(asset.clone());
@@ -260,23 +284,106 @@ impl Desk {
 
     /// Remembers a call that was refused.
     pub(crate) fn refuse(&self, operation: &str, reason: &str) {
+        note(&mut self.lock().refused, format!("{operation}: {reason}"));
+    }
+
+    /// Remembers an operation that takes hold of what no engine has any business with.
+    pub(crate) fn forbid(&self, operation: &str) {
+        note(&mut self.lock().forbidden, operation.to_owned());
+    }
+
+    /// Remembers a call of a hook with another task's id.
+    pub(crate) fn foreign(&self, hook: &str, task: &Task, what: &str) {
+        note(&mut self.lock().foreign, format!("{hook} of {}: {what}", task.sample));
+    }
+
+    /// Remembers a call of a hook after the task had ended.
+    pub(crate) fn late(&self, hook: &str, task: &Task, what: &str) {
+        note(&mut self.lock().late, format!("{hook} of {}: {what}", task.sample));
+    }
+
+    /// Counts a document of structured data.
+    pub(crate) fn count_structured_data(&self) {
         let mut inner = self.lock();
-        if inner.refused.len() < REFUSED.0 {
-            inner.refused.push(format!("{operation}: {reason}").chars().take(REFUSED.1).collect());
+        inner.structured_data = inner.structured_data.saturating_add(1);
+    }
+
+    /// How many there are.
+    pub(crate) fn structured_data_made(&self) -> u32 {
+        self.lock().structured_data
+    }
+
+    /// What a key of a task or of its job holds.
+    pub(crate) fn kept(&self, task: &Task, scope: Scope, key: &str) -> Option<Kept> {
+        self.lock().keys.get(task.number, scope, key, self.began.elapsed())
+    }
+
+    /// Keeps a value under a key.
+    pub(crate) fn keep(&self, task: &Task, scope: Scope, key: &str, value: Kept, seconds: u64) -> bool {
+        let now = self.began.elapsed();
+        let mut inner = self.lock();
+        let fits = inner.admit(value.bytes.len() as u64, self.caps.stored) && inner.keys.len() < self.caps.assets;
+        if fits {
+            inner.keys.put(task.number, scope, key, value, now + std::time::Duration::from_secs(seconds));
+        } else {
+            inner.overflow("key-value");
         }
+        fits
+    }
+
+    /// The first result of a sample.
+    pub(crate) fn output_of(&self, sample: &str) -> Option<Vec<u8>> {
+        self.lock().outputs.iter().find(|output| output.sample == sample).map(|output| output.body.clone())
+    }
+
+    /// Takes out the results of a sample and gives the first; the room they took is free again.
+    pub(crate) fn take_output(&self, sample: &str) -> Option<Vec<u8>> {
+        let mut inner = self.lock();
+        let (taken, kept) = std::mem::take(&mut inner.outputs).into_iter().partition::<Vec<_>, _>(|output| output.sample == sample);
+        inner.outputs = kept;
+        let size: u64 = taken.iter().map(|output| output.body.len() as u64).sum();
+        inner.stored = inner.stored.saturating_sub(size);
+        taken.into_iter().next().map(|output| output.body)
     }
 
     /// Takes out everything that was handed in, in order of arrival.
     pub(crate) fn close(&self) -> (Vec<EngineOutput>, TaskState) {
         let inner = std::mem::take(&mut *self.lock());
         let (failure_reason, failure_message) = inner.failure;
-        let state =
-            TaskState { statuses: inner.said, failure_reason, failure_message, api_calls: inner.api_calls, refused_calls: inner.refused };
+        let assets = |tdo: &Tdo| inner.assets.iter().filter(|asset| asset.tdo_id == tdo.id).map(Asset::summary).collect();
+        let made = inner.tdos.iter().filter(|tdo| tdo.made_by_engine);
+        let recordings = made.map(|tdo| Recording { id: tdo.id.clone(), assets: assets(tdo) }).collect();
+        let state = TaskState {
+            statuses: inner.said,
+            failure_reason,
+            failure_message,
+            api_calls: inner.api_calls,
+            refused_calls: inner.refused,
+            forbidden_calls: inner.forbidden,
+            foreign_calls: inner.foreign,
+            late_calls: inner.late,
+            overflow: inner.overflow,
+            recordings,
+            structured_data: inner.structured_data,
+        };
         (inner.outputs, state)
     }
 }
 
+/// Remembers a line, within the caps.
+fn note(lines: &mut Vec<String>, line: String) {
+    if lines.len() < REFUSED.0 {
+        lines.push(line.chars().take(REFUSED.1).collect());
+    }
+}
+
 impl Inner {
+    /// Counts what was refused for want of room; the first is named.
+    fn overflow(&mut self, what: &str) {
+        let (_, count) = self.overflow.get_or_insert_with(|| (what.to_owned(), 0));
+        *count = count.saturating_add(1);
+    }
+
     /// Counts bytes to be stored, if there is room for them.
     fn admit(&mut self, size: u64, cap: u64) -> bool {
         let fits = self.stored.saturating_add(size) <= cap;
@@ -301,33 +408,6 @@ fn asset_types(mime_type: &str) -> &'static [&'static str] {
         essence if essence.starts_with("text/") => &["media", "text"],
         _ => &["media"],
     }
-}
-
-struct Identity<'a> {
-    job: &'a str,
-    task: &'a str,
-    tdo: &'a str,
-    token: &'a str,
-}
-
-/// The task payload: ids as text, custom fields at the top and once more in `taskPayload` (engine contract §1.3, §2). Custom fields
-/// never hide an id.
-fn payload(facts: &Facts, ids: &Identity<'_>, mut custom: Map<String, Value>) -> Value {
-    let organization = facts.registration.organization.to_string();
-    let mut payload = custom.clone();
-    custom.insert("organizationId".to_owned(), organization.clone().into());
-    let fixed: [(&str, &str); 7] = [
-        ("applicationId", "00000000-0000-4000-8000-00000000a991"),
-        ("jobId", ids.job),
-        ("taskId", ids.task),
-        ("recordingId", ids.tdo),
-        ("organizationId", &organization),
-        ("token", ids.token),
-        ("veritoneApiBaseUrl", &facts.base_url),
-    ];
-    payload.extend(fixed.map(|(key, value)| (key.to_owned(), Value::from(value))));
-    payload.insert("taskPayload".to_owned(), Value::Object(custom));
-    Value::Object(payload)
 }
 
 #[cfg(test)]
@@ -425,14 +505,14 @@ pub(crate) mod tests {
             details: None,
             content: Content::Bytes(Bytes::from_static(bytes)),
         };
-        let kept = desk.add_asset(&task, asset(b"123456")).unwrap();
+        let kept = desk.add_asset(&task, &task.tdo_id, asset(b"123456")).unwrap();
         assert_eq!(desk.file(kept.uri.rsplit('/').next().unwrap()).unwrap().bytes, "123456");
-        assert_eq!(desk.add_asset(&task, asset(b"1")).unwrap_err().name(), "capacity_exceeded");
+        assert_eq!(desk.add_asset(&task, &task.tdo_id, asset(b"1")).unwrap_err().name(), "capacity_exceeded");
         assert!(!desk.add_output(&task, "response", "", &Bytes::from_static(b"1"), false));
-        assert!(desk.add_asset(&task, asset(b"")).is_ok());
+        assert!(desk.add_asset(&task, &task.tdo_id, asset(b"")).is_ok());
         assert_eq!(desk.assets_of(&task.tdo_id).len(), 4);
-        assert!(desk.add_asset(&task, asset(b"")).is_ok());
-        assert_eq!(desk.add_asset(&task, asset(b"")).unwrap_err().name(), "capacity_exceeded");
+        assert!(desk.add_asset(&task, &task.tdo_id, asset(b"")).is_ok());
+        assert_eq!(desk.add_asset(&task, &task.tdo_id, asset(b"")).unwrap_err().name(), "capacity_exceeded");
         let (outputs, _) = desk.close();
         assert_eq!(
             (outputs[0].body.as_slice(), outputs[0].truncated, outputs[0].content_type.as_str()),

@@ -11,8 +11,8 @@ pub(crate) struct Task {
     pub(super) number: usize,
     /// Id of the sample it works on.
     pub(crate) sample: String,
-    /// What it says about itself is not part of the run's [`TaskState`].
-    pub(super) expect_refusal: bool,
+    /// What it says about itself is not part of the run's [`TaskState`](model::run::TaskState): a refusal is expected, or it is a repetition.
+    pub(super) apart: bool,
     pub(crate) id: String,
     pub(crate) job_id: String,
     /// Id of its recording (TDO).
@@ -28,6 +28,16 @@ pub(crate) struct Task {
 }
 
 impl Task {
+    /// What it says is not part of the state of the run.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.apart
+    }
+
+    /// The engine has said that it is over.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.progress.borrow().ended.is_some()
+    }
+
     /// Follows what the engine reports.
     pub(crate) fn watch(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
@@ -68,7 +78,16 @@ pub(crate) struct Asset {
     /// Below the base URL, or a whole URL the engine gave.
     pub(crate) uri: String,
     pub(crate) source_task: Option<String>,
+    /// Bytes; 0 for what only has an address.
+    pub(crate) size: u64,
     pub(crate) created: jiff::Timestamp,
+}
+
+impl Asset {
+    /// Type, content type and size.
+    pub(super) fn summary(&self) -> (String, String, u64) {
+        (self.asset_type.clone(), self.content_type.clone(), self.size)
+    }
 }
 
 /// An asset to be.

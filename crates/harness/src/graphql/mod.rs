@@ -1,6 +1,6 @@
 //! The part of the platform's GraphQL API that engines call (GraphQL §7, §8), and how its requests and errors look on the wire.
 //!
-//! A token is good for one task, its job, its recording and its assets. Reading anything else is `not_found`, changing it `not_allowed`.
+//! A token is good for one task, its job, its recordings and their assets. Everything else is `not_allowed`.
 
 use std::sync::Arc;
 
@@ -10,8 +10,10 @@ use serde_json::Value;
 use crate::desk::{Desk, Task};
 
 mod error;
+mod foreign;
 mod mutation;
 mod query;
+mod recording;
 mod scalar;
 mod text;
 mod types;
@@ -78,6 +80,10 @@ pub(crate) async fn execute(schema: &EngineSchema, desk: &Arc<Desk>, token: Opti
             return (ApiError::invalid_input(error.to_string()).document(desk.now()), true);
         }
     };
+    let foreign = foreign::operations(&document, request.operation_name.as_deref());
+    if !foreign.is_empty() {
+        return (foreign::refusal(desk, &foreign), false);
+    }
     let task = token.and_then(|token| desk.by_token(token));
     if task.is_none() && token.is_some() {
         desk.refuse("authorization", "the token is not one of this run");

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, ApiError, Caller,
+    recording::{self, CreateStructuredData, CreateTdo, CreateTdoWithAsset, GetEngineJwt, UpdateTdo},
     scalar::{DateTime, JsonData, UploadedFile},
-    types::{AssetView, TaskFailureReason, TaskLog, TaskStatus, TaskView},
+    types::{AssetView, EngineJwt, StructuredData, TaskFailureReason, TaskLog, TaskStatus, TaskView, TdoView},
 };
 use crate::desk::{Content, NewAsset, Status, Task, essence};
 
@@ -124,10 +125,39 @@ impl EngineMutation {
     async fn create_task_log(&self, ctx: &Context<'_>, input: CreateTaskLog) -> Answer<TaskLog> {
         Some(create_log(ctx.data_unchecked(), &input.task_id))
     }
+
+    /// Makes a recording.
+    #[graphql(name = "createTDO")]
+    async fn create_tdo(&self, ctx: &Context<'_>, input: CreateTdo) -> Answer<TdoView> {
+        Some(recording::create(ctx.data_unchecked(), input))
+    }
+
+    /// Makes a recording with a first file.
+    #[graphql(name = "createTDOWithAsset")]
+    async fn create_tdo_with_asset(&self, ctx: &Context<'_>, input: CreateTdoWithAsset) -> Answer<TdoView> {
+        Some(recording::create_with_asset(ctx.data_unchecked(), input))
+    }
+
+    /// Changes a recording.
+    #[graphql(name = "updateTDO")]
+    async fn update_tdo(&self, ctx: &Context<'_>, input: UpdateTdo) -> Answer<TdoView> {
+        Some(recording::update(ctx.data_unchecked(), input))
+    }
+
+    /// Hands in a document under the id of a schema.
+    async fn create_structured_data(&self, ctx: &Context<'_>, input: CreateStructuredData) -> Answer<StructuredData> {
+        Some(recording::structured_data(ctx.data_unchecked(), input))
+    }
+
+    /// A token for the caller's own engine, job and task.
+    #[graphql(name = "getEngineJWT")]
+    async fn get_engine_jwt(&self, ctx: &Context<'_>, input: GetEngineJwt) -> Answer<EngineJwt> {
+        Some(recording::engine_jwt(ctx.data_unchecked(), input))
+    }
 }
 
 /// The caller's task, if `id` is the one its token is good for.
-fn own<'a>(caller: &'a Caller, what: &str, id: &ID, own_id: impl Fn(&Task) -> &str) -> Result<&'a Arc<Task>, ApiError> {
+pub(super) fn own<'a>(caller: &'a Caller, what: &str, id: &ID, own_id: impl Fn(&Task) -> &str) -> Result<&'a Arc<Task>, ApiError> {
     let task = caller.task()?;
     if own_id(task) == id.0 {
         return Ok(task);
@@ -136,12 +166,18 @@ fn own<'a>(caller: &'a Caller, what: &str, id: &ID, own_id: impl Fn(&Task) -> &s
     Err(ApiError::not_allowed(format!("This token is good for {what} {}, not for {shown}", own_id(task))))
 }
 
-fn cut(text: String) -> String {
+/// What a token is not good for.
+pub(super) fn foreign(what: &str, id: &ID) -> ApiError {
+    let shown: String = id.0.chars().take(80).collect();
+    ApiError::not_allowed(format!("This token is good for its own {what}, not for {shown}"))
+}
+
+pub(super) fn cut(text: String) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
 /// Text as JSON: as it is, or under a key if it is none.
-fn as_json(text: &str, key: &str) -> Value {
+pub(super) fn as_json(text: &str, key: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| json!({ key: text }))
 }
 
@@ -192,7 +228,7 @@ fn is_empty(value: &Value) -> bool {
 
 /// The content of an asset: the request's file, or else where it is said to be. A URL of ours means the bytes behind it; any other
 /// is never fetched.
-fn content(caller: &Caller, uri: Option<String>) -> Result<(Content, Option<String>), ApiError> {
+pub(super) fn content(caller: &Caller, uri: Option<String>) -> Result<(Content, Option<String>), ApiError> {
     if let Some(file) = &caller.file {
         return Ok((Content::Bytes(file.bytes.clone()), file.content_type.clone()));
     }
@@ -209,12 +245,13 @@ fn content(caller: &Caller, uri: Option<String>) -> Result<(Content, Option<Stri
     })
 }
 
-fn file_name(caller: &Caller) -> Option<String> {
+pub(super) fn file_name(caller: &Caller) -> Option<String> {
     caller.file_name.clone().or_else(|| caller.file.as_ref().and_then(|file| file.name.clone()))
 }
 
 fn create_asset(caller: &Caller, input: CreateAsset) -> Result<AssetView, ApiError> {
-    let task = own(caller, "recording", &input.container_id, |task| &task.tdo_id)?;
+    let task = caller.task()?;
+    let tdo = caller.desk.tdo(task, &input.container_id.0).ok_or_else(|| foreign("recording", &input.container_id))?;
     let asset_type = input.asset_type.or(input.kind).filter(|kind| !kind.is_empty());
     let asset_type =
         asset_type.ok_or_else(|| ApiError::invalid_input("assetType: say what kind of asset this is, such as vtn-standard"))?;
@@ -228,16 +265,16 @@ fn create_asset(caller: &Caller, input: CreateAsset) -> Result<AssetView, ApiErr
         details: input.details.or(input.jsondata).map(|details| details.0),
         content,
     };
-    hand_in(caller, task, "createAsset", new)
+    hand_in(caller, task, &tdo.id, "createAsset", new)
 }
 
 /// Keeps an asset, and its bytes as a result.
-fn hand_in(caller: &Caller, task: &Arc<Task>, via: &str, new: NewAsset) -> Result<AssetView, ApiError> {
+pub(super) fn hand_in(caller: &Caller, task: &Arc<Task>, tdo_id: &str, via: &str, new: NewAsset) -> Result<AssetView, ApiError> {
     let (bytes, content_type) = match &new.content {
         Content::Bytes(bytes) => (bytes.clone(), new.content_type.clone()),
         Content::Uri(uri) => (Bytes::from(uri.clone()), "text/uri-list".to_owned()),
     };
-    let asset = caller.desk.add_asset(task, new)?;
+    let asset = caller.desk.add_asset(task, tdo_id, new)?;
     if !caller.desk.add_output(task, via, &content_type, &bytes, false) {
         return Err(ApiError::capacity("this test run has taken as many results as it keeps"));
     }
@@ -269,7 +306,7 @@ fn upload_result(caller: &Caller, input: UploadEngineResult) -> Result<AssetView
         details: None,
         content,
     };
-    let asset = hand_in(caller, task, "uploadEngineResult", new)?;
+    let asset = hand_in(caller, task, &task.tdo_id, "uploadEngineResult", new)?;
     let word = if input.complete_task { "complete".to_owned() } else { caller.desk.status_of(task).status };
     if input.complete_task || output.is_some() {
         caller.desk.set_status(task, Status { status: word, output, ..Status::default() });
@@ -293,7 +330,7 @@ fn create_log(caller: &Caller, task_id: &ID) -> Result<TaskLog, ApiError> {
         details: None,
         content: Content::Bytes(file.bytes.clone()),
     };
-    let asset = caller.desk.add_asset(task, new)?;
+    let asset = caller.desk.add_asset(task, &task.tdo_id, new)?;
     let text = std::str::from_utf8(&file.bytes).ok().map(|text| cut(text.to_owned()));
     Ok(TaskLog { uri: caller.desk.url(&asset.uri), text })
 }

@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::{
     Answer, ApiError, Caller,
+    mutation::foreign,
     types::{Engine, JobView, RightsListing, TaskView, TdoView, User, desk},
 };
 use crate::desk::Task;
@@ -16,14 +17,16 @@ pub(crate) struct EngineQuery;
 /// The caller's task, if `id` is that of the object the token is good for.
 fn own(ctx: &Context<'_>, object_type: &str, id: &ID, own_id: impl Fn(&Task) -> &str) -> Result<Arc<Task>, ApiError> {
     let task = ctx.data_unchecked::<Caller>().task()?;
-    if own_id(task) == id.0 { Ok(Arc::clone(task)) } else { Err(ApiError::not_found(object_type, &id.0)) }
+    if own_id(task) == id.0 { Ok(Arc::clone(task)) } else { Err(foreign(&object_type.to_ascii_lowercase(), id)) }
 }
 
 #[Object]
 impl EngineQuery {
     /// A recording and its assets.
     async fn temporal_data_object(&self, ctx: &Context<'_>, id: ID) -> Answer<TdoView> {
-        Some(own(ctx, "TemporalDataObject", &id, |task| &task.tdo_id).map(TdoView))
+        let caller = ctx.data_unchecked::<Caller>();
+        let found = caller.task().and_then(|task| TdoView::of(&caller.desk, task, &id.0).ok_or_else(|| foreign("recording", &id)));
+        Some(found)
     }
 
     /// A task.
@@ -40,11 +43,7 @@ impl EngineQuery {
     async fn engine(&self, ctx: &Context<'_>, id: ID) -> Answer<Engine> {
         let known = desk(ctx);
         let same = id.0.eq_ignore_ascii_case(&known.facts.registration.engine.to_string());
-        Some(
-            ctx.data_unchecked::<Caller>()
-                .task()
-                .and_then(|_| same.then(|| Engine::of(known)).ok_or_else(|| ApiError::not_found("Engine", &id.0))),
-        )
+        Some(ctx.data_unchecked::<Caller>().task().and_then(|_| same.then(|| Engine::of(known)).ok_or_else(|| foreign("engine", &id))))
     }
 
     /// Who the token speaks for.

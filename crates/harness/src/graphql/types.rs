@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
-use serde_json::Value;
 
 use super::{
     Caller,
     scalar::{DateTime, Json, JsonData},
 };
-use crate::desk::{Asset, Desk, Task};
+use crate::desk::{Asset, Desk, Task, Tdo};
 
 /// The desk behind a request.
 pub(super) fn desk<'a>(ctx: &Context<'a>) -> &'a Arc<Desk> {
@@ -128,8 +127,8 @@ impl TaskView {
     async fn target_id(&self) -> ID {
         ID(self.0.tdo_id.clone())
     }
-    async fn target(&self) -> TdoView {
-        TdoView(Arc::clone(&self.0))
+    async fn target(&self, ctx: &Context<'_>) -> Option<TdoView> {
+        TdoView::of(desk(ctx), &self.0, &self.0.tdo_id)
     }
     async fn engine_id(&self, ctx: &Context<'_>) -> ID {
         ID(desk(ctx).facts.registration.engine.to_string())
@@ -194,8 +193,8 @@ impl JobView {
     async fn target_id(&self) -> ID {
         ID(self.0.tdo_id.clone())
     }
-    async fn target(&self) -> TdoView {
-        TdoView(Arc::clone(&self.0))
+    async fn target(&self, ctx: &Context<'_>) -> Option<TdoView> {
+        TdoView::of(desk(ctx), &self.0, &self.0.tdo_id)
     }
     async fn status(&self, ctx: &Context<'_>) -> Option<TaskStatus> {
         TaskStatus::of(&desk(ctx).status_of(&self.0).status)
@@ -209,32 +208,47 @@ impl JobView {
     }
 }
 
-/// A recording: the thing that is analysed.
-pub(crate) struct TdoView(pub(super) Arc<Task>);
+/// A recording: the thing that is analysed, or that an adapter makes.
+pub(crate) struct TdoView {
+    pub(super) tdo: Tdo,
+    pub(super) task: Arc<Task>,
+}
+
+impl TdoView {
+    pub(super) fn of(desk: &Desk, task: &Arc<Task>, id: &str) -> Option<Self> {
+        desk.tdo(task, id).map(|tdo| Self { tdo, task: Arc::clone(task) })
+    }
+}
 
 /// A recording: the thing that is analysed.
 #[Object(name = "TemporalDataObject")]
 impl TdoView {
     async fn id(&self) -> ID {
-        ID(self.0.tdo_id.clone())
+        ID(self.tdo.id.clone())
     }
     async fn name(&self) -> &str {
-        &self.0.sample
+        &self.tdo.name
+    }
+    async fn description(&self) -> Option<&str> {
+        self.tdo.description.as_deref()
     }
     async fn status(&self) -> &str {
-        "recorded"
+        &self.tdo.status
     }
     async fn details(&self) -> JsonData {
-        JsonData(Value::Object(serde_json::Map::new()))
+        JsonData(self.tdo.details.clone())
     }
-    async fn start_date_time(&self, ctx: &Context<'_>) -> DateTime {
-        DateTime(desk(ctx).facts.started_at)
+    async fn start_date_time(&self) -> DateTime {
+        DateTime(self.tdo.start)
     }
-    async fn stop_date_time(&self, ctx: &Context<'_>) -> DateTime {
-        DateTime(desk(ctx).facts.started_at)
+    async fn stop_date_time(&self) -> DateTime {
+        DateTime(self.tdo.stop)
     }
-    async fn created_date_time(&self, ctx: &Context<'_>) -> DateTime {
-        DateTime(desk(ctx).facts.started_at)
+    async fn created_date_time(&self) -> DateTime {
+        DateTime(self.tdo.created)
+    }
+    async fn modified_date_time(&self) -> DateTime {
+        DateTime(self.tdo.modified)
     }
     /// Its files. `type` is the older name of `assetType`; both take one value or a list.
     #[allow(clippy::too_many_arguments, reason = "each is an argument of the field")]
@@ -250,7 +264,7 @@ impl TdoView {
         #[graphql(default_with = "AssetOrderBy::CreatedDateTime")] order_by: AssetOrderBy,
         #[graphql(default_with = "OrderDirection::Desc")] order_direction: OrderDirection,
     ) -> AssetList {
-        let mut assets = desk(ctx).assets_of(&self.0.tdo_id);
+        let mut assets = desk(ctx).assets_of(&self.tdo.id);
         assets.retain(|asset| {
             let of = |types: &Option<Vec<String>>| types.as_ref().is_none_or(|types| types.contains(&asset.asset_type));
             of(&kind)
@@ -272,10 +286,10 @@ impl TdoView {
     /// Its first asset of a type.
     async fn primary_asset(&self, ctx: &Context<'_>, asset_type: Option<String>) -> Option<AssetView> {
         let wanted = asset_type.as_deref().unwrap_or("media");
-        desk(ctx).assets_of(&self.0.tdo_id).into_iter().find(|asset| asset.asset_type == wanted).map(AssetView)
+        desk(ctx).assets_of(&self.tdo.id).into_iter().find(|asset| asset.asset_type == wanted).map(AssetView)
     }
     async fn tasks(&self, #[graphql(default = 0)] offset: i32, #[graphql(default = 30)] limit: i32) -> TaskList {
-        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.0))], offset, limit);
+        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.task))], offset, limit);
         TaskList { count: records.len() as i32, records, offset, limit }
     }
 }
@@ -422,6 +436,22 @@ impl RightsListing {
         let resources = serde_json::json!({"Job": [task.job_id], "Task": [task.id], "TemporalDataObject": [task.tdo_id]});
         Self { operations: operations.map(str::to_owned).into(), resources: JsonData(resources) }
     }
+}
+
+/// A document under the id of somebody's schema.
+#[derive(SimpleObject)]
+pub(crate) struct StructuredData {
+    pub(super) id: ID,
+    pub(super) schema_id: ID,
+    pub(super) data: JsonData,
+}
+
+/// A token for an engine, and what it is good for.
+#[derive(SimpleObject)]
+pub(crate) struct EngineJwt {
+    pub(super) engine_id: ID,
+    pub(super) token: String,
+    pub(super) resource: JsonData,
 }
 
 /// A log that was handed in.

@@ -5,9 +5,13 @@
 use bytes::Bytes;
 use model::{capability::Capability, manifest::Manifest};
 
+mod jpeg;
+mod paper;
 mod picture;
 mod speech;
 mod text;
+
+use picture::Picture;
 
 /// One input for one call of `/process`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Sample {
     pub bytes: Bytes,
     /// The engine does not list this type: it should answer 204 or 400 and above.
     pub expect_refusal: bool,
+    /// It is sent once more: the id of the sample it is.
+    pub repeats: Option<String>,
     /// Place in the whole recording, milliseconds; 0 for what has no time.
     pub start_ms: u64,
     /// End of that place, milliseconds; 0 for what has no time.
@@ -48,16 +54,71 @@ pub fn formats_of(manifest: &Manifest) -> Vec<String> {
 /// Empty if there is no sample of any type it takes.
 pub fn for_capability(capability: Option<Capability>, formats: &[String]) -> Vec<Sample> {
     let name = capability.map_or("sample", Capability::as_str);
-    let Some((mime_type, kind)) = choose(capability, formats) else { return Vec::new() };
-    let mut samples: Vec<Sample> = [1, 2].map(|number| make(format!("{name}-{number}"), &mime_type, kind, number, capability)).into();
-    if let Some(kind) =
-        [Kind::Png, Kind::Wav, Kind::Csv, Kind::Plain].into_iter().find(|kind| !is_listed(formats, kind.mime()) && kind.mime() != mime_type)
-    {
-        let mut refused = make("unsupported".to_owned(), kind.mime(), kind, 1, capability);
-        refused.expect_refusal = true;
-        samples.push(refused);
+    let chosen = choose(capability, formats);
+    if capability.is_some_and(Capability::is_adapter) {
+        // A file to fetch: an adapter says nothing of what it takes.
+        let (mime_type, kind) = chosen.unwrap_or_else(|| (Kind::Plain.mime().to_owned(), Kind::Plain));
+        return vec![make(format!("{name}-1"), &mime_type, kind, 1, capability)];
     }
+    let (mut samples, mime_type) = match chosen {
+        Some((mime_type, kind)) => {
+            ([1, 2].map(|number| make(format!("{name}-{number}"), &mime_type, kind, number, capability)).to_vec(), mime_type)
+        }
+        None if is_picture(capability) && formats.iter().any(|format| format.starts_with("video/")) => {
+            (frames(name, capability), "image/jpeg".to_owned())
+        }
+        None => return Vec::new(),
+    };
+    samples.extend(unsupported(&mime_type, capability, formats));
     samples
+}
+
+/// Samples made of an input that was given with the registration of an engine: sent twice, and once something else.
+pub fn own(file_name: &str, mime_type: &str, bytes: &[u8], capability: Option<Capability>, formats: &[String]) -> Vec<Sample> {
+    let sample = |number: u32| Sample {
+        id: format!("own-{number}"),
+        mime_type: mime_type.to_owned(),
+        file_name: file_name.to_owned(),
+        bytes: Bytes::copy_from_slice(bytes),
+        expect_refusal: false,
+        repeats: None,
+        start_ms: 0,
+        end_ms: 0,
+        width: None,
+        height: None,
+    };
+    if capability.is_some_and(Capability::is_adapter) {
+        return vec![sample(1)];
+    }
+    vec![sample(1), sample(2)].into_iter().chain(unsupported(mime_type, capability, formats)).collect()
+}
+
+/// Something the engine does not list, of another family than what it gets besides if there is any.
+fn unsupported(mime_type: &str, capability: Option<Capability>, formats: &[String]) -> Option<Sample> {
+    let family = |mime: &str| mime.split('/').next().unwrap_or_default().to_owned();
+    let strange = || {
+        [Kind::Png, Kind::Wav, Kind::Csv, Kind::Plain]
+            .into_iter()
+            .filter(|kind| !is_listed(formats, kind.mime()) && kind.mime() != mime_type)
+    };
+    let kind = strange().find(|kind| family(kind.mime()) != family(mime_type)).or_else(|| strange().next())?;
+    let mut refused = make("unsupported".to_owned(), kind.mime(), kind, 1, capability);
+    refused.expect_refusal = true;
+    Some(refused)
+}
+
+/// An engine for moving pictures gets them frame by frame.
+fn frames(name: &str, capability: Option<Capability>) -> Vec<Sample> {
+    let frame = |number: u32| {
+        let mut frame = make(format!("{name}-{number}"), Kind::Jpeg.mime(), Kind::Jpeg, number, capability);
+        (frame.start_ms, frame.end_ms) = (u64::from(number - 1) * 1_000, u64::from(number) * 1_000);
+        frame
+    };
+    (1..=3).map(frame).collect()
+}
+
+fn is_picture(capability: Option<Capability>) -> bool {
+    Kind::preferred(capability).first() == Some(&Kind::Jpeg)
 }
 
 /// What we can make.
@@ -66,22 +127,31 @@ enum Kind {
     Plain,
     Html,
     Csv,
-    Transcript,
+    Json,
     Wav,
+    Jpeg,
     Png,
+    Tiff,
+    Pdf,
+    Docx,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Plain, Self::Html, Self::Transcript, Self::Wav, Self::Csv, Self::Png];
+    const ALL: [Self; 10] =
+        [Self::Plain, Self::Html, Self::Json, Self::Wav, Self::Csv, Self::Jpeg, Self::Png, Self::Tiff, Self::Pdf, Self::Docx];
 
     fn mime(self) -> &'static str {
         match self {
             Self::Plain => "text/plain",
             Self::Html => "text/html",
             Self::Csv => "text/csv",
-            Self::Transcript => "application/json",
+            Self::Json => "application/json",
             Self::Wav => "audio/wav",
+            Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
+            Self::Tiff => "image/tiff",
+            Self::Pdf => "application/pdf",
+            Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         }
     }
 
@@ -89,7 +159,8 @@ impl Kind {
     fn of(format: &str) -> Option<Self> {
         match essence(format) {
             "audio/x-wav" | "audio/wave" => Some(Self::Wav),
-            "application/vtn-engineout+json" | "application/vnd.veritone.aion+json" => Some(Self::Transcript),
+            "image/jpg" => Some(Self::Jpeg),
+            "application/vtn-engineout+json" | "application/vnd.veritone.aion+json" => Some(Self::Json),
             essence => Self::ALL.into_iter().find(|kind| kind.mime() == essence),
         }
     }
@@ -99,12 +170,14 @@ impl Kind {
         use Capability as C;
         match capability {
             Some(C::Transcription | C::Speaker | C::Fingerprint) => &[Self::Wav],
-            Some(C::Language | C::Sentiment | C::Keyword | C::Entity | C::Summary | C::Concept | C::Translate) => {
-                &[Self::Plain, Self::Html, Self::Transcript]
-            }
+            Some(C::Language | C::Sentiment | C::Keyword | C::Entity | C::Summary | C::Concept) => &[Self::Plain, Self::Html, Self::Json],
+            Some(C::Translate) => &[Self::Plain, Self::Json, Self::Html, Self::Docx],
             Some(C::Anomaly) => &[Self::Csv],
-            Some(C::Geolocation | C::Correlation) => &[Self::Transcript],
-            Some(C::Text | C::Object | C::Logo | C::Face | C::LicensePlate | C::FacialFeatures | C::Verification) => &[Self::Png],
+            Some(C::Geolocation | C::Correlation) => &[Self::Json],
+            Some(C::Text) => &[Self::Jpeg, Self::Png, Self::Tiff, Self::Pdf, Self::Docx],
+            Some(C::Object | C::Logo | C::Face | C::LicensePlate | C::FacialFeatures | C::Verification) => {
+                &[Self::Jpeg, Self::Png, Self::Tiff]
+            }
             Some(C::Adapter | C::MediaOut | C::Platform) | None => &[],
         }
     }
@@ -145,47 +218,60 @@ fn choose(capability: Option<Capability>, formats: &[String]) -> Option<(String,
     preferred.first().filter(|_| always).map(|&kind| (kind.mime().to_owned(), kind))
 }
 
-/// Makes sample `number` (1 or 2) of a kind.
+/// Makes sample `number` (from 1 on) of a kind.
 fn make(id: String, mime_type: &str, kind: Kind, number: u32, capability: Option<Capability>) -> Sample {
     let second = number > 1;
     let story = if second { text::STORM } else { text::HARBOUR };
-    let mut sample = Sample {
-        id,
-        mime_type: mime_type.to_owned(),
-        file_name: String::new(),
-        bytes: Bytes::new(),
-        expect_refusal: false,
-        start_ms: 0,
-        end_ms: 0,
-        width: None,
-        height: None,
+    let picture = || match capability {
+        Some(Capability::Text) => Picture::word(if second { "STORM" } else { "HARBOUR" }),
+        _ => Picture::scene(number),
     };
-    let (ending, bytes) = match kind {
-        Kind::Plain => ("txt", story.as_bytes().to_vec()),
-        Kind::Html => ("html", text::html(story)),
-        Kind::Csv => ("csv", text::table(number)),
-        Kind::Transcript => {
-            let (bytes, end_ms) = text::transcript(story);
-            (sample.start_ms, sample.end_ms) = if second { (60_000, 60_000 + end_ms) } else { (0, end_ms) };
+    let drawn = matches!(kind, Kind::Jpeg | Kind::Png | Kind::Tiff).then(picture);
+    let mut length = 0;
+    let (ending, bytes) = match (kind, &drawn) {
+        (Kind::Plain, _) => ("txt", story.as_bytes().to_vec()),
+        (Kind::Html, _) => ("html", text::html(story)),
+        (Kind::Csv, _) => ("csv", text::table(number)),
+        (Kind::Pdf, _) => ("pdf", paper::pdf(story)),
+        (Kind::Docx, _) => ("docx", paper::docx(story)),
+        (Kind::Json, _) => {
+            let (bytes, end_ms) = match capability {
+                Some(Capability::Geolocation) => text::track(number),
+                Some(Capability::Correlation) => text::two_series(number),
+                _ => text::transcript(story),
+            };
+            length = end_ms;
             ("json", bytes)
         }
-        Kind::Wav => {
+        (Kind::Wav, _) => {
             let seconds = if second { 6 } else { 8 };
-            (sample.start_ms, sample.end_ms) = if second { (8_000, 14_000) } else { (0, 8_000) };
-            ("wav", speech::wav(number, seconds))
+            length = u64::from(seconds) * 1_000;
+            let sound = match capability {
+                Some(Capability::Speaker) => speech::conversation(number, seconds),
+                Some(Capability::Fingerprint) => speech::jingle(number, seconds),
+                _ => speech::wav(number, seconds),
+            };
+            ("wav", sound)
         }
-        Kind::Png => {
-            (sample.width, sample.height) = (Some(picture::SIDE), Some(picture::SIDE));
-            ("png", picture::png(number))
-        }
+        (Kind::Jpeg, Some(picture)) => ("jpg", jpeg::jpeg(picture)),
+        (Kind::Tiff, Some(picture)) => ("tif", picture.tiff()),
+        (_, Some(picture)) => ("png", picture.png()),
+        (_, None) => ("bin", Vec::new()),
     };
-    // An anomaly detector looks for what happens in time, but its table carries the times itself.
-    if capability == Some(Capability::Anomaly) {
-        (sample.start_ms, sample.end_ms) = (0, 0);
+    // The second lies in the recording where the first has ended.
+    let start_ms = if second && length > 0 { 60_000 } else { 0 };
+    Sample {
+        id,
+        mime_type: mime_type.to_owned(),
+        file_name: format!("sample-{number}.{ending}"),
+        bytes: bytes.into(),
+        expect_refusal: false,
+        repeats: None,
+        start_ms,
+        end_ms: start_ms + length,
+        width: drawn.as_ref().map(|picture| picture.width),
+        height: drawn.as_ref().map(|picture| picture.height),
     }
-    sample.file_name = format!("sample-{number}.{ending}");
-    sample.bytes = bytes.into();
-    sample
 }
 
 #[cfg(test)]
@@ -226,9 +312,14 @@ mod tests {
         assert_eq!(types(None, &["video/mp4", "text/csv"])[0].1, "text/csv");
         assert_eq!(
             types(None, &["image/*"])[..],
-            [row("sample-1", "image/png", false), row("sample-2", "image/png", false), row("unsupported", "audio/wav", true)]
+            [row("sample-1", "image/jpeg", false), row("sample-2", "image/jpeg", false), row("unsupported", "audio/wav", true)]
         );
-        assert!(types(Some(Capability::Object), &["video/mp4"]).is_empty());
+        let frames = types(Some(Capability::Object), &["video/mp4"]);
+        assert_eq!(
+            frames.iter().map(|(id, mime, _)| (id.as_str(), mime.as_str())).collect::<Vec<_>>(),
+            [("object-1", "image/jpeg"), ("object-2", "image/jpeg"), ("object-3", "image/jpeg"), ("unsupported", "audio/wav")]
+        );
+        assert!(types(Some(Capability::MediaOut), &["video/mp4"]).is_empty());
         assert!(types(None, &[]).is_empty());
     }
 
@@ -242,6 +333,27 @@ mod tests {
             assert!(one.bytes.len() > 100 && one.bytes.len() < 512 << 10, "{kind:?}: {}", one.bytes.len());
             assert!(two.start_ms >= one.end_ms, "{kind:?}: samples do not overlap in time");
         }
+    }
+
+    #[test]
+    fn every_capability_has_samples_of_what_its_manifest_would_list() {
+        for capability in Capability::all().filter(|capability| !matches!(capability, Capability::Platform | Capability::MediaOut)) {
+            let formats = Kind::preferred(Some(capability)).iter().map(|kind| kind.mime().to_owned()).collect::<Vec<_>>();
+            let samples = for_capability(Some(capability), &formats);
+            let wanted = if capability.is_adapter() { 1 } else { 3 };
+            assert_eq!(samples.len(), wanted, "{capability}");
+            assert_eq!(samples.iter().filter(|sample| sample.expect_refusal).count(), usize::from(wanted == 3), "{capability}");
+            assert!(samples.iter().all(|sample| sample.bytes.len() > 100), "{capability}");
+        }
+    }
+
+    #[test]
+    fn a_sample_of_the_engines_own_takes_the_place_of_ours() {
+        let samples = own("a.rfc822", "message/rfc822", b"Subject: x", Some(Capability::Keyword), &["message/rfc822".to_owned()]);
+        let told: Vec<_> = samples.iter().map(|sample| (sample.id.as_str(), sample.mime_type.as_str(), sample.expect_refusal)).collect();
+        assert_eq!(told, [("own-1", "message/rfc822", false), ("own-2", "message/rfc822", false), ("unsupported", "image/png", true)]);
+        assert_eq!((samples[1].bytes.as_ref(), samples[1].file_name.as_str()), (&b"Subject: x"[..], "a.rfc822"));
+        assert_eq!(own("a", "x/y", b"", Some(Capability::Adapter), &[]).len(), 1);
     }
 
     #[test]

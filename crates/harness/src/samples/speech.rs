@@ -31,6 +31,32 @@ pub(super) fn wav(voice: u32, seconds: u32) -> Vec<u8> {
     encode(&sound)
 }
 
+/// Two people who take turns, in one recording.
+pub(super) fn conversation(number: u32, seconds: u32) -> Vec<u8> {
+    let turns: Vec<Vec<u8>> = (0..seconds.div_ceil(2)).map(|turn| wav(number + 2 * (turn % 2), 2)).collect();
+    let length = (RATE * seconds * 2) as usize;
+    let mut bytes: Vec<u8> = turns.iter().flat_map(|turn| turn[44..].iter().copied()).collect();
+    bytes.resize(length, 0);
+    let mut file = wav(number, seconds)[..44].to_vec();
+    file.extend_from_slice(&bytes);
+    file
+}
+
+/// A short tune on a bright instrument.
+pub(super) fn jingle(number: u32, seconds: u32) -> Vec<u8> {
+    // Steps of the pentatonic scale, as ratios.
+    const SCALE: [f64; 5] = [1.0, 9.0 / 8.0, 5.0 / 4.0, 3.0 / 2.0, 5.0 / 3.0];
+    let note = RATE as usize / 4;
+    let mut sound = vec![0.0f64; (RATE * seconds) as usize];
+    for (i, out) in sound.iter_mut().enumerate() {
+        let (which, place) = (i / note, (i % note) as f64 / note as f64);
+        let pitch = 440.0 * SCALE[(which * (2 + number as usize) + which / 4) % SCALE.len()];
+        let turns = pitch * i as f64 / f64::from(RATE);
+        *out = 0.4 * (1.0 - place) * (sine(turns) + 0.5 * sine(2.0 * turns) + 0.25 * sine(3.0 * turns));
+    }
+    encode(&sound)
+}
+
 /// Adds one syllable at `at` and returns its length in samples.
 fn speak(sound: &mut [f64], at: usize, syllable: usize, voice: u32, noise: &mut Noise) -> usize {
     let formants = VOWELS[syllable % VOWELS.len()];

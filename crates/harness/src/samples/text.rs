@@ -41,6 +41,33 @@ pub(super) fn transcript(text: &str) -> (Vec<u8>, u64) {
     (document.to_string().into_bytes(), end)
 }
 
+/// A walk: a place for every second.
+pub(super) fn track(number: u32) -> (Vec<u8>, u64) {
+    let place = |second: u32| {
+        let (north, east) = (51.4490 + f64::from(number) * 0.01, -2.6000);
+        let (latitude, longitude) = (north + f64::from(second) * 0.0001, east + f64::from(second * second % 7) * 0.0001);
+        let time = u64::from(second) * 1_000;
+        json!({"startTimeMs": time, "stopTimeMs": time + 1_000,
+            "gps": [{"latitude": (latitude * 1e6).round() / 1e6, "longitude": (longitude * 1e6).round() / 1e6, "precision": 5}]})
+    };
+    let series: Vec<_> = (0..20).map(place).collect();
+    (json!({ "series": series }).to_string().into_bytes(), 20_000)
+}
+
+/// Two series of readings that go together, under the ids of two schemas.
+pub(super) fn two_series(number: u32) -> (Vec<u8>, u64) {
+    let slice = |minute: u32| {
+        let time = u64::from(minute) * 1_000;
+        let reading = (minute * 7 + number * 3) % 11;
+        json!({"startTimeMs": time, "stopTimeMs": time + 1_000, "structuredData": {
+            "2a9b3c8e-1111-4222-8333-444455556666": {"temperature": 20 + reading},
+            "2a9b3c8e-1111-4222-8333-444455557777": {"visitors": 100 - 3 * reading},
+        }})
+    };
+    let series: Vec<_> = (0..30).map(slice).collect();
+    (json!({ "series": series }).to_string().into_bytes(), 30_000)
+}
+
 /// Fifty rows of readings, one of which does not fit.
 pub(super) fn table(number: u32) -> Vec<u8> {
     let mut csv = "minute,temperature\n".to_owned();

@@ -145,7 +145,7 @@ async fn client_libraries_can_read_the_schema() {
 }
 
 #[tokio::test]
-async fn the_own_recording_is_shown_with_its_input_and_foreign_ids_are_not_found() {
+async fn the_own_recording_is_shown_with_its_input_and_foreign_ids_are_not_allowed() {
     let setup = batch();
     let sample = setup.samples[0].bytes.clone();
     with(setup, move |api| {
@@ -166,11 +166,12 @@ async fn the_own_recording_is_shown_with_its_input_and_foreign_ids_are_not_found
         let own = api.ask(&format!("{{ task(id: \"{task}\") {{ id status payload target {{ id }} job {{ id tasks {{ records {{ id }} }} }} }} job(id: \"{job}\") {{ id }} }}"), json!({}));
         assert_eq!(own["data"]["task"]["payload"], api.payload);
         assert_eq!(own["data"]["task"]["job"]["tasks"]["records"][0]["id"], task);
-        for (field, kind) in [("temporalDataObject", "TemporalDataObject"), ("task", "Task"), ("job", "Job"), ("engine", "Engine")] {
+        for (field, kind) in [("temporalDataObject", "recording"), ("task", "task"), ("job", "job"), ("engine", "engine")] {
             let answer = api.ask(&format!("{{ {field}(id: \"123\") {{ id }} me {{ id }} }}"), json!({}));
             let error = &answer["errors"][0];
-            assert_eq!((&error["name"], &error["data"]), (&json!("not_found"), &json!({"objectId": "123", "objectType": kind})));
-            assert_eq!((&error["message"], &error["path"]), (&json!("The requested object was not found"), &json!([field])));
+            assert_eq!(error["name"], "not_allowed");
+            let message = format!("This token is good for its own {kind}, not for 123");
+            assert_eq!((&error["message"], &error["path"]), (&json!(message), &json!([field])));
             assert_eq!((&error["locations"], &answer["data"][field]), (&json!([{"line": 1, "column": 3}]), &json!(null)));
             assert!(answer["data"]["me"]["id"].is_string() && error["time_thrown"].as_str().unwrap().starts_with("2026-01-02T03:04:"));
         }
@@ -368,7 +369,7 @@ async fn what_is_no_query_is_a_bad_request_and_does_no_harm() {
             ("application/json", "{\"variables\":{}}"),
             ("application/json", "{\"query\":\"{ me { id }\"}"),
             ("application/json", "{\"query\":\"{ me { shoeSize } }\"}"),
-            ("application/json", "{\"query\":\"mutation { deleteEngine(id: 1) { id } }\"}"),
+            ("application/json", "{\"query\":\"mutation { melt(id: 1) { id } }\"}"),
             ("application/json", "{\"query\":\"{ me { id } }\",\"variables\":\"{\"}"),
             ("application/json", &nested),
             ("multipart/form-data", "x"),
@@ -380,7 +381,63 @@ async fn what_is_no_query_is_a_bad_request_and_does_no_harm() {
         assert_eq!(api.ask("{ me { id } }", json!({}))["errors"], Value::Null);
     })
     .await;
-    for words in ["deleteEngine", "request: the body is not JSON", "request: `variables` is not JSON"] {
+    for words in ["melt", "request: the body is not JSON", "request: `variables` is not JSON"] {
         assert!(run.task.refused_calls.iter().any(|call| call.contains(words)), "{words}: {:?}", run.task.refused_calls);
     }
+}
+
+#[tokio::test]
+async fn an_engine_can_make_recordings_and_only_its_own() {
+    let run = with(batch(), |api| {
+        let create = "mutation($i: CreateTDO!) { createTDO(input: $i) { id status startDateTime details tasks { count } } }";
+        let input = json!({"startDateTime": 1_716_200_000, "stopDateTime": "2024-05-20T10:14:20Z", "status": "downloaded", "details": {"a": 1}, "source": {"sourceId": "3"}});
+        let made = api.ask(create, json!({ "i": input }))["data"]["createTDO"].clone();
+        assert_eq!((&made["startDateTime"], &made["details"]["a"]), (&json!("2024-05-20T10:13:20.000Z"), &json!(1)));
+        let id = made["id"].as_str().unwrap();
+        let asset = format!("mutation {{ createAsset(input: {{containerId: \"{id}\", type: \"media\", contentType: \"audio/wav\"}}) {{ id containerId }} }}");
+        let asset = api.form(&[("query", None, &asset), ("file", Some("audio/wav"), "RIFF")]).json();
+        assert_eq!(asset["data"]["createAsset"]["containerId"], id);
+        let update = format!("mutation {{ updateTDO(input: {{id: \"{id}\", status: \"recorded\", name: \"n\"}}) {{ name status }} }}");
+        assert_eq!(api.ask(&update, json!({}))["data"]["updateTDO"], json!({"name": "n", "status": "recorded"}));
+        let shown = api.ask(&format!("{{ temporalDataObject(id: {id}) {{ name assets {{ records {{ assetType }} }} }} }}"), json!({}));
+        assert_eq!(shown["data"]["temporalDataObject"]["assets"]["records"], json!([{"assetType": "media"}]));
+
+        let both = "mutation { createTDOWithAsset(input: {startDateTime: 1716200000, contentType: \"text/plain\"}) { id assets { count } } }";
+        let both = api.form(&[("query", None, both), ("file", Some("text/plain"), "words")]).json();
+        assert_eq!(both["data"]["createTDOWithAsset"]["assets"]["count"], 1);
+        let data = api.ask("mutation { createStructuredData(input: {schemaId: \"s\", dataString: \"{\\\"a\\\": 2}\"}) { schemaId data } }", json!({}));
+        assert_eq!(data["data"]["createStructuredData"], json!({"schemaId": "s", "data": {"a": 2}}));
+
+        let backward = json!({"startDateTime": 1_716_200_000, "stopDateTime": 5});
+        assert_eq!(api.ask(create, json!({ "i": backward }))["errors"][0]["name"], "invalid_input");
+        let foreign = api.ask("mutation { updateTDO(input: {id: \"123\", name: \"x\"}) { id } }", json!({}));
+        assert_eq!(foreign["errors"][0]["name"], "not_allowed");
+    })
+    .await;
+    let made: Vec<usize> = run.task.recordings.iter().map(|recording| recording.assets.len()).collect();
+    assert_eq!((made, run.task.structured_data), (vec![1, 1], 1));
+    assert_eq!(run.task.recordings[0].assets[0], ("media".to_owned(), "audio/wav".to_owned(), 4));
+}
+
+#[tokio::test]
+async fn what_is_nothing_for_an_engine_is_not_allowed_and_remembered() {
+    let run = with(batch(), |api| {
+        for operation in
+            ["mutation { deleteEngine(id: 1) { id } }", "{ engines { records { id } } }", "mutation { userLogin(input: {}) { token } }"]
+        {
+            let reply = api.ask_as(&api.token(), operation, json!({}));
+            assert_eq!((reply.status, &reply.json()["errors"][0]["name"]), (200, &json!("not_allowed")), "{operation}");
+        }
+        let own = format!("resource: {{jobId: \"{}\", taskId: \"{}\"}}", api.text("jobId"), api.text("taskId"));
+        let jwt = |engine: &str, resource: &str| {
+            api.ask(&format!("mutation {{ getEngineJWT(input: {{engineId: \"{engine}\", {resource}}}) {{ token }} }}"), json!({}))
+        };
+        let engine = "6a2f4f0e-6d0e-4a57-9c11-2f6c0b0f8f10";
+        assert_eq!(jwt(engine, &own)["data"]["getEngineJWT"]["token"], api.text("token"));
+        assert_eq!(jwt("other", &own)["errors"][0]["name"], "not_allowed");
+        assert_eq!(jwt(engine, "resource: {jobId: \"1\", taskId: \"2\"}")["errors"][0]["name"], "not_allowed");
+    })
+    .await;
+    assert_eq!(run.task.forbidden_calls, ["deleteEngine", "userLogin"]);
+    assert_eq!(run.task.refused_calls.iter().filter(|call| call.starts_with("engines: ")).count(), 1);
 }

@@ -49,6 +49,7 @@ impl Setup {
             retries: vec![Duration::ZERO, Duration::ZERO],
             silence: Duration::from_secs(20),
             last_words: Duration::from_millis(200),
+            repeats: 0,
             ..Pace::default()
         };
         Self {

@@ -6,5 +6,6 @@ mod api;
 mod batch;
 mod engine;
 mod examples;
+mod manner;
 mod outcome;
 mod webhook;

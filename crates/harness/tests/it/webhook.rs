@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use crate::engine::{Setup, answer, engine, engine_on, post_json, ready_engine, request};
 
-const KEYWORDS: &str = r#"{"validationContracts":["keyword"],"object":[{"type":"keyword","label":"harbour"}]}"#;
+pub const KEYWORDS: &str = r#"{"validationContracts":["keyword"],"object":[{"type":"keyword","label":"harbour"}]}"#;
 
 /// Answers as a good keyword engine does.
-fn good(call: &crate::engine::Call, stream: &mut std::net::TcpStream) {
+pub fn good(call: &crate::engine::Call, stream: &mut std::net::TcpStream) {
     if call.text("chunkMimeType").starts_with("text/") {
         answer(stream, "200 OK", "application/json; charset=utf-8", KEYWORDS.as_bytes());
     } else {

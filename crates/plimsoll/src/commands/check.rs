@@ -4,12 +4,14 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Instant,
 };
 
 use anyhow::Context;
 use checks::{
     Policy, RunEvidence, Stage, StaticEvidence, Terms,
-    evidence::{ImageEvidence, RunSetup, gather_run, gather_static, platform},
+    benchmark::Truth,
+    evidence::{ImageEvidence, ManifestEvidence, OwnSample, RunSetup, gather_run, gather_static, platform},
     output,
 };
 use harness::Pace;
@@ -17,7 +19,7 @@ use image::{BlobSource, LayerCache, Transport};
 use model::{
     capability::Capability,
     engine::DeploymentModel,
-    report::{CheckStatus, Report},
+    report::{CheckStatus, Report, Verdict},
     run::{LogLine, Stream},
     waiver::Waiver,
 };
@@ -48,6 +50,18 @@ pub struct Args {
     /// Keep unpacked layers in this folder and use them again; a server's own will do [default: a temporary folder]
     #[arg(long)]
     layers: Option<PathBuf>,
+    /// Send this file to the engine in place of the samples of its category; its type is --sample-type
+    #[arg(long, value_name = "FILE")]
+    sample: Option<PathBuf>,
+    /// MIME type of --sample [default: the engine's preferred one]
+    #[arg(long, value_name = "TYPE", requires = "sample")]
+    sample_type: Option<String>,
+    /// Custom fields of the test payload, as a JSON object or @FILE
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
+    /// What the result for the first sample should be: a text, or JSON with text, objects or labels
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
     /// Policy file (JSON) [default: built in]
     #[arg(long)]
     policy: Option<PathBuf>,
@@ -91,7 +105,7 @@ fn exit_code(report: &Report) -> ExitCode {
     let any = |status: CheckStatus| report.checks.iter().any(|check| check.status == status);
     if any(CheckStatus::Failed) {
         ExitCode::from(1)
-    } else if report.success {
+    } else if report.success && report.verdict == Verdict::Available {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(super::COULD_NOT_RUN)
@@ -120,7 +134,34 @@ fn waivers(files: &[PathBuf], policy: &Policy) -> anyhow::Result<Vec<Waiver>> {
     Ok(all)
 }
 
+fn payload(text: Option<&str>) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let Some(text) = text else { return Ok(serde_json::Map::new()) };
+    let text = match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("the payload {path} cannot be read"))?,
+        None => text.to_owned(),
+    };
+    serde_json::from_str(&text).context("the payload is not a JSON object")
+}
+
+fn truth(path: &Path) -> anyhow::Result<Truth> {
+    let bytes = std::fs::read(path).with_context(|| format!("the truth {} cannot be read", path.display()))?;
+    Truth::read(&bytes).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+fn own_sample(path: &Path, mime_type: Option<&str>, fixed: &StaticEvidence) -> anyhow::Result<OwnSample> {
+    let bytes = std::fs::read(path).with_context(|| format!("the sample {} cannot be read", path.display()))?;
+    let preferred = || match &fixed.manifest {
+        ManifestEvidence::Found { manifest, .. } => manifest.as_ref()?.preferred_input_format.clone(),
+        _ => None,
+    };
+    let mime_type = mime_type.map(str::to_owned).or_else(preferred);
+    let mime_type = mime_type.context("the manifest names no preferred type; say what the sample is with --sample-type")?;
+    let file_name = path.file_name().map_or_else(|| "sample".to_owned(), |name| name.to_string_lossy().into_owned());
+    Ok(OwnSample { file_name, mime_type, bytes })
+}
+
 async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Result<Report> {
+    let began = Instant::now();
     let opened = image::open(&args.image)?;
     let source: Arc<dyn BlobSource> = Arc::from(opened.source);
     let database = args.advisories.as_deref().map(scan::Database::open).transpose()?;
@@ -133,7 +174,15 @@ async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Re
         write_sbom(path, &args.image.to_string(), &fixed)?;
     }
     bar.set_message("running the engine");
-    let terms = Terms { deployment_model: args.deployment_model, capability: args.category, waivers, ..Terms::default() };
+    let terms = Terms {
+        deployment_model: args.deployment_model,
+        capability: args.category,
+        payload: payload(args.payload.as_deref())?,
+        truth: args.truth.as_deref().map(truth).transpose()?,
+        waivers,
+        ..Terms::default()
+    };
+    let sample = args.sample.as_deref().map(|path| own_sample(path, args.sample_type.as_deref(), &fixed)).transpose()?;
     let scratch = tempfile::tempdir().context("no folder for temporary files could be made; set TMPDIR")?;
     let sandbox = Arc::new(Local::new(scratch.path().join("runs"), sandbox::local::Helper::default()));
     let kept = args.layers.clone().unwrap_or_else(|| scratch.path().join("layers"));
@@ -153,6 +202,8 @@ async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Re
         seed: server::clock::random(),
         started_at: jiff::Timestamp::from_millisecond(server::clock::now_ms()).unwrap_or_default(),
         pace: Pace::default(),
+        wall: RunSetup::WALL.saturating_sub(began.elapsed()),
+        sample,
     };
     let run: RunEvidence = gather_run(&fixed, &terms, setup).await;
     bar.finish_and_clear();
@@ -165,6 +216,7 @@ async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Re
         upload_time: server::clock::now_ms(),
         user: String::new(),
         image: args.image.to_string(),
+        baselines: Vec::new(),
     };
     Ok(checks::report(&meta, &evidence, results, policy))
 }

@@ -99,6 +99,12 @@ impl Network {
         self.inside(|| TcpStream::connect_timeout(&addr, timeout)).map_err(|source| Error::Connect { addr, source })
     }
 
+    /// The addresses of the container itself.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let addresses: [IpAddr; 2] = [SELF_V4.into(), SELF_V6.into()];
+        addresses.into_iter().filter(|address| self.six || address.is_ipv4()).collect()
+    }
+
     fn inside<T: Send>(&self, act: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         on_a_thread(|| {
             enter(&self.namespace)?;

@@ -18,7 +18,7 @@ use super::JobError;
 use crate::{
     app::App,
     error::chain,
-    gate,
+    gate::{self, Certification},
     ops::{
         attach_sbom::attach_sbom,
         keep_inventory::keep_inventory,
@@ -38,6 +38,7 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
     let log = log_of(&app, id)?;
     let note = |text: String| log(LogLine { at_ms: 0, stream: Stream::Gate, text });
     let repository: RepoName = build.repository.parse().map_err(|_| missing())?;
+    let began = Instant::now();
     let looked = gate::look(&app, &repository, &build.digest).await.map_err(|error| anyhow::anyhow!("{}", chain(&*error)))?;
     if job.attempts > 1 {
         let last = (job.attempts > i64::from(MAX_ATTEMPTS)).then(|| gate::lost_report(&app, &build, &engine, &looked));
@@ -55,7 +56,7 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
     }
     note(format!("certifying build {} of {}", build.version, engine.name));
     let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);
-    let report = gate::certify(&app, &build, &engine, looked, run_id, log.clone()).await;
+    let report = gate::certify(&app, &build, &engine, looked, Certification { id: run_id, log: log.clone(), spent: began.elapsed() }).await;
     note(format!("verdict: {}", word(report.verdict)));
     record_verdict(&app, &build, &report, &job, &worker).await
 }

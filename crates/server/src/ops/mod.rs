@@ -16,6 +16,7 @@ pub mod record_verdict;
 pub mod rematch_builds;
 pub mod revoke_token;
 pub mod revoke_waiver;
+pub mod set_engine_file;
 pub mod set_quota;
 pub mod set_repository_public;
 pub mod take_push;

@@ -81,3 +81,37 @@ async fn the_manifest_of_an_engine_is_ready_to_use_and_for_its_organization_alon
     world.person("bob@example.org", 2, "developer").await;
     world.get(&path, &world.session("bob@example.org").await).await.is(404);
 }
+
+#[tokio::test]
+async fn an_engine_gets_a_sample_and_a_truth_of_its_own() {
+    let world = World::new().await;
+    let create =
+        "mutation { createEngine(input: {name: \"Words\", categoryId: \"keyword\", deploymentModel: FullyNetworkIsolated}) { id } }";
+    let engine = world.as_person(EMAIL, create).await["createEngine"]["id"].as_str().unwrap().to_owned();
+    let session = world.session(EMAIL).await;
+    let put = async |what: &str, kind: &str, body: &str| {
+        let headers = [("authorization", session.as_str()), ("content-type", kind)];
+        world.send("PUT", &format!("/v3/engines/{engine}/{what}"), &headers, body.to_owned()).await
+    };
+    let path = |what: &str| format!("/v3/engines/{engine}/{what}");
+    world.get(&path("sample"), &session).await.is(404);
+    put("sample?name=a.txt", "text/plain", "some words").await.is(204);
+    put("sample", "text/plain", "other words").await.is(204);
+    assert_eq!(world.get(&path("sample"), &session).await.is(200).body, "other words");
+    for (what, kind, body, says) in [
+        ("sample", "nonsense", "x", "audio/wav"),
+        ("sample", "text/plain", "", "1 to 16777216 bytes"),
+        ("truth", "application/json", "{\"words\": 1}", "truth"),
+    ] {
+        let answer = put(what, kind, body).await.is(400);
+        assert!(answer.body.contains(says), "{answer:?}");
+    }
+    put("truth", "application/json", "{\"labels\": [\"harbour\"]}").await.is(204);
+    assert_eq!(world.send("DELETE", &path("sample"), &[("authorization", &session)], "").await.status, 204);
+    assert_eq!(world.send("DELETE", &path("sample"), &[("authorization", &session)], "").await.status, 404);
+    world.person("bob@example.org", 2, "developer").await;
+    let bob = world.session("bob@example.org").await;
+    assert_eq!(world.send("PUT", &path("truth"), &[("authorization", &bob), ("content-type", "text/plain")], "x").await.status, 404);
+    world.get(&path("truth"), &bob).await.is(404);
+    assert_eq!(world.send("PUT", &path("truth"), &[("content-type", "text/plain")], "x").await.status, 401);
+}

@@ -38,6 +38,8 @@ pub(super) struct Judged {
     pub found_nothing: bool,
     /// Slices that end before they start, by their paths.
     pub backward: Vec<String>,
+    /// The slice that ends last: its path, and when, milliseconds.
+    pub latest: Option<(String, u64)>,
     /// Types of entries that are not those of the capability.
     pub foreign_types: Vec<String>,
     /// The key that every result of this capability has, and this one has not.
@@ -75,6 +77,7 @@ pub(super) fn judge(output: &EngineOutput, capability: Option<Capability>) -> Re
         more,
         found_nothing: !holds_something(root),
         backward: backward(root),
+        latest: latest(root),
         foreign_types: foreign_types(root, capability),
         lacks: capability.and_then(Capability::required_data).filter(|key| !occurs(root, key)),
     })
@@ -153,6 +156,15 @@ fn backward(root: &Node<'_>) -> Vec<String> {
     let wrong =
         |slice: &Node<'_>| matches!((time(slice, "startTimeMs"), time(slice, "stopTimeMs")), (Some(start), Some(stop)) if start > stop);
     slices.iter().enumerate().filter(|(_, slice)| wrong(slice)).map(|(index, _)| format!(".series[{index}]")).collect()
+}
+
+/// The slice of `series` that ends last.
+fn latest(root: &Node<'_>) -> Option<(String, u64)> {
+    let slices = root.value.get("series").and_then(|series| series.value.list()).unwrap_or_default();
+    let ends =
+        |slice: &Node<'_>| slice.value.get("stopTimeMs")?.value.number().filter(|time| (0.0..1e15).contains(time)).map(|time| time as u64);
+    let last = slices.iter().enumerate().filter_map(|(index, slice)| Some((index, ends(slice)?))).max_by_key(|(_, time)| *time);
+    last.map(|(index, time)| (format!(".series[{index}]"), time))
 }
 
 /// Every entry of `object`, at the root and in slices.

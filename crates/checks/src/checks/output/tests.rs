@@ -28,6 +28,8 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         json!({"validationContracts": ["transcript"], "series": [{"startTimeMs": 0, "stopTimeMs": 5, "words": [{"word": "a"}]}]});
     let backward =
         json!({"validationContracts": ["transcript"], "series": [{"startTimeMs": 9, "stopTimeMs": 5, "words": [{"word": "a"}]}]});
+    let late =
+        json!({"validationContracts": ["transcript"], "series": [{"startTimeMs": 69_000, "stopTimeMs": 70_500, "words": [{"word": "a"}]}]});
     let face = |kind: &str| json!({"validationContracts": ["face"], "object": [{"type": kind}]});
     let position = json!({"validationContracts": ["geolocation"], "object": [], "gps": [{"latitude": 1, "longitude": 2}]});
     let file =
@@ -57,6 +59,15 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::warn("no contract named", answer(&json!({"object": [right]})), "output.contract.missing"),
         Fixture::warn("nothing found", answer(&json!({"validationContracts": ["keyword"], "object": []})), "output.nothing_found"),
         Fixture::warn("backward", as_capability(Capability::Transcription, &backward), "output.times"),
+        Fixture::warn(
+            "beyond the end",
+            as_capability(Capability::Transcription, &late).exchange("keyword-1", |exchange| exchange.span_ms = (60_000, 68_000)),
+            "output.times_beyond",
+        ),
+        Fixture::pass(
+            "times of the whole recording",
+            as_capability(Capability::Transcription, &late).exchange("keyword-1", |exchange| exchange.span_ms = (60_000, 70_000)),
+        ),
         Fixture::warn("logos as objects", as_capability(Capability::Logo, &face("object")), "output.type"),
         Fixture::skip("an adapter", webhook().capability(Capability::Adapter), "adapter"),
         Fixture::skip("not ready", webhook().ready(Ready::ProcessEnded), "see check ready"),

@@ -48,6 +48,24 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::fail("silence", later(Later::Silent { silent_ms: 60_000 }), "process.silent"),
         Fixture::fail("a reported failure", later(Later::Failed { after_ms: 5 }), "process.reported"),
         Fixture::warn("a second attempt", webhook().retried("keyword-1", 503), "process.retried"),
+        Fixture::fail(
+            "a redirect",
+            webhook().exchange("keyword-1", |exchange| {
+                exchange.status = Some(302);
+                exchange.remarks = vec![Remark::Redirect { to: "http://example.com/".into() }];
+            }),
+            "process.redirect",
+        ),
+        Fixture::warn("HTTP/1.0", webhook().exchange_all(|exchange| exchange.remarks = vec![Remark::Http10]), "process.http10"),
+        Fixture::warn(
+            "an answer in pieces",
+            webhook().exchange("keyword-2", |exchange| exchange.remarks = vec![Remark::Pieces { ms: 61_000 }]),
+            "process.pieces",
+        ),
+        Fixture::warn("too late", webhook().task(|task| task.late_calls = vec!["result of keyword-1: 9 bytes".into()]), "process.late"),
+        Fixture::warn("once and never again", webhook().changed(|run| run.repeats = vec![repeat(Some(500), &[])]), "process.repeat"),
+        Fixture::pass("the same again", webhook().changed(|run| run.repeats = vec![repeat(Some(200), &[]); 20])),
+        Fixture::note("not the same", webhook().changed(|run| run.repeats = vec![repeat(Some(200), &["/a: 1 | 2"])]), "process.differs"),
         Fixture::warn("an unlisted type taken", answers(webhook(), "unsupported", 200, "{}"), "process.refusal"),
         Fixture::fail("an unlisted type hangs", timeout("unsupported", webhook()), "process.refusal"),
         Fixture::skip("time", timeout("unsupported", webhook()).ran_out(Phase::Process), "see check run"),
@@ -56,6 +74,11 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::skip("batch", batch(), "batch engine"),
         Fixture::could_not("no sandbox", webhook().refused(), None),
     ]
+}
+
+fn repeat(status: Option<u16>, differences: &[&str]) -> model::run::Repeat {
+    let differences = differences.iter().map(|line| (*line).to_owned()).collect();
+    model::run::Repeat { sample: "keyword-1".into(), micros: 900, status, result_bytes: 80, differences }
 }
 
 fn findings(builder: Builder) -> Vec<Finding> {
@@ -87,6 +110,15 @@ fn a_failure_names_the_line_of_the_engine() {
     assert_eq!(found[0].place.as_deref(), Some("/app/engine.py line 12, in process, POST of the process hook with keyword-1, 1 attempt"));
     assert_eq!(found[0].title, "/process answered HTTP 500: KeyError: 'lable'");
     assert!(found[0].evidence.iter().any(|line| line.contains("word[\"lable\"]")));
+}
+
+#[test]
+fn what_was_heard_instead_of_an_answer_is_told_without_its_figures() {
+    let builder = webhook().exchange("keyword-1", |exchange| exchange.error = Some("the body stopped after 117 bytes".into()));
+    let found = findings(builder);
+    assert_eq!(found[0].title, "/process, keyword-1: the body stopped after 117 bytes");
+    assert_eq!(found[0].message, "Process call failed: no complete answer: the body stopped after N bytes");
+    assert_eq!(found[0].evidence, ["call | the body stopped after 117 bytes"]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::fail("memory", webhook().exit(Exit::OutOfMemory).limit_hit(hit("memory_bytes", 512 << 20)), "run.memory"),
         Fixture::fail("time", webhook().ran_out(Phase::Process), "run.timeout"),
         Fixture::fail("time of a batch engine", batch().exit(Exit::TimedOut).ran_out(Phase::Batch), "run.timeout"),
+        Fixture::fail("time before the run", webhook().late("the image was unpacked"), "run.timeout"),
         Fixture::fail("exit code", batch().exit(Exit::Exited { code: 2 }).stderr("no model\n"), "run.exit"),
         Fixture::fail("signal", batch().exit(Exit::Signaled { signal: 31 }), "run.exit"),
         Fixture::fail("task failed", statuses(&["running", "failed"]), "run.task"),
@@ -40,6 +41,19 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
             webhook().task(|task| task.refused_calls = vec!["deleteEngine: not_allowed".into()]),
             "run.refused_calls",
         ),
+        Fixture::fail("deeds on engines", webhook().task(|task| task.forbidden_calls = vec!["deleteEngine".into()]), "run.forbidden_calls"),
+        Fixture::fail(
+            "another task's heartbeat",
+            webhook().task(|task| task.foreign_calls = vec!["heartbeat of keyword-1: taskId x".into()]),
+            "run.foreign_task",
+        ),
+        Fixture::fail("uploads without end", webhook().task(|task| task.overflow = Some(("createAsset".into(), 900))), "run.uploads"),
+        Fixture::pass("an adapter", adapter(|_| {})),
+        Fixture::fail("an adapter that brings nothing", adapter(|run| run.task.recordings.clear()), "run.adapter"),
+        Fixture::fail("an adapter without media", adapter(|run| run.task.recordings[0].assets.clear()), "run.adapter"),
+        Fixture::warn("an adapter that does not name it", adapter(|run| run.outputs.clear()), "run.recording_id"),
+        Fixture::fail("an adapter that forgets its task", adapter(|run| run.task.statuses.clear()), "run.task"),
+        Fixture::could_not("a push adapter", webhook().not_testable(NotTestable::Push), Some("run.push")),
         Fixture::could_not("no sandbox", webhook().refused(), Some("run.host")),
         Fixture::could_not("an unreadable image", webhook().unread(), None),
         Fixture::could_not("queue", webhook().not_testable(NotTestable::Queue), Some("run.queue")),
@@ -51,6 +65,18 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::skip("a broken layer", webhook().prevented("a layer is broken; see check layers"), "see check layers"),
         Fixture::skip("pending", webhook().still_to_come(), "still to come"),
     ]
+}
+
+/// A pull adapter that does everything right, changed in one place.
+fn adapter(change: impl FnOnce(&mut EngineRun)) -> crate::evidence::tests::Builder {
+    let done = |run: &mut EngineRun| {
+        let media = ("media".to_owned(), "text/plain".to_owned(), 9);
+        run.task.recordings = vec![model::run::Recording { id: "123".into(), assets: vec![media] }];
+        run.outputs[0].via = "updateTask".into();
+        run.outputs[0].body = br#"{"recordingId": "123"}"#.to_vec();
+        change(run);
+    };
+    batch().capability(Capability::Adapter).manifest(serde_json::json!({"category": "pull"})).changed(done)
 }
 
 fn only(builder: crate::evidence::tests::Builder) -> Finding {

@@ -29,6 +29,16 @@ pub fn read(bytes: &[u8], caps: Caps) -> Result<Document<'_>, Problem> {
     }
 }
 
+/// Reads the value that begins at an offset of a text; gives it, the offset behind it, and how many values it holds.
+///
+/// # Errors
+/// The first [`Problem`], with its place.
+pub(crate) fn read_value(text: &str, at: usize, caps: Caps) -> Result<(Node<'_>, usize, usize), Problem> {
+    let mut reader = Reader { text, bytes: text.as_bytes(), at, values: 0, caps };
+    let node = reader.value(0)?;
+    Ok((node, reader.at, reader.values))
+}
+
 /// Names an encoding that is not UTF-8, from its mark or from where its zero bytes are.
 fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {

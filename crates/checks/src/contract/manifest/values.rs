@@ -45,7 +45,9 @@ pub(super) fn one_of(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str, wo
 
 /// A whole number of at least `least`.
 pub(super) fn integer(look: &mut Look<'_, '_>, node: &Node<'_>, pointer: &str, least: f64) -> bool {
-    let right = node.value.is_integer() && node.value.number().is_some_and(|number| number >= least);
+    // Beyond this a whole number is not exact in every reader, and none that means anything is that large.
+    let most = 9_007_199_254_740_991.0;
+    let right = node.value.is_integer() && node.value.number().is_some_and(|number| (least..=most).contains(&number));
     if !right {
         look.invalid(node, pointer);
     }

@@ -13,6 +13,7 @@ mod language;
 mod media_translated;
 mod object;
 mod preamble;
+mod quick;
 mod sentiment;
 mod shape;
 mod strip;
@@ -26,6 +27,7 @@ use crate::contract::json::Node;
 
 use shape::{Checker, Path};
 
+pub use quick::is_valid_transcript;
 pub use tool::{Answer, UnknownFields, tool};
 pub use violation::Violation;
 

@@ -132,6 +132,11 @@ pub(super) struct Checker {
 }
 
 impl Checker {
+    /// Nothing was found.
+    pub(super) fn is_clean(&self) -> bool {
+        self.violations.is_empty() && self.more == 0
+    }
+
     /// Everything found, in the order of the document.
     pub(super) fn verdict(mut self) -> Verdict {
         self.violations.sort_by_key(|violation| violation.at);

@@ -1,5 +1,7 @@
 //! The contracts by example: what the standard's text says, right and wrong.
 
+mod mutations;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

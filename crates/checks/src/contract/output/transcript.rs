@@ -13,10 +13,14 @@ fn check(root: &Node<'_>, checker: &mut Checker) {
         checker.require(item, path, "words");
         let Some(words) = item.value.get("words") else { return };
         let list = words.value.list().unwrap_or_default();
-        let best = |word: &&Node<'_>| word.value.get("bestPath").is_some_and(|best| best.value == Value::Flag(true));
-        if list.len() > 1 && list.iter().filter(best).count() != 1 {
+        if list.len() > 1 && best_paths(list) != 1 {
             let message = "there should be one and only one bestPath in a transcription lattice";
             checker.fail(words, &path.key("words"), "requireBestPath", json!({ "words": list.len() }), message);
         }
     });
+}
+
+/// How many of some alternatives are marked as the best.
+pub(super) fn best_paths(words: &[Node<'_>]) -> usize {
+    words.iter().filter(|word| word.value.get("bestPath").is_some_and(|best| best.value == Value::Flag(true))).count()
 }

@@ -62,6 +62,8 @@ async fn run_in(packed: Packed, sandbox: Arc<dyn Sandbox>) -> (StaticEvidence, R
         log: Arc::new(|_| ()),
         seed: [1; 32],
         started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        wall: RunSetup::WALL,
+        sample: None,
         pace: Pace {
             retries: vec![],
             ready_poll_first: Duration::from_millis(1),

@@ -2,7 +2,7 @@
 
 use model::{
     build::{BuildStatus, Event},
-    report::Report,
+    report::{Change, Comparison, Report},
 };
 use store::builds::{Build, HistoryLine};
 
@@ -68,6 +68,8 @@ pub struct Figures {
     pub requests: Vec<RequestRow>,
     /// The time of the whole run was over.
     pub timed_out: bool,
+    /// What has changed since other builds, one line per build.
+    pub compared: Vec<String>,
 }
 
 /// The figures of a report; `None` when nothing was run.
@@ -89,6 +91,13 @@ pub fn figures(report: &Report) -> Option<Figures> {
     if files.count > 0 {
         numbers.push(fact("Files left", format!("{} ({})", files.count, words::size(files.bytes))));
     }
+    if let Some(benchmark) = &report.benchmark {
+        let latency = format!("{} / {} / {} ms", benchmark.p50_ms, benchmark.p95_ms, benchmark.max_ms);
+        numbers.push(fact("Latency p50 / p95 / max", latency));
+        numbers.push(fact("Calls per second", benchmark.calls_per_second.to_string()));
+        numbers.extend(benchmark.accuracy.iter().map(|accuracy| fact(metric(&accuracy.metric), accuracy.value.to_string())));
+    }
+    let compared = report.benchmark.iter().flat_map(|benchmark| &benchmark.compared).map(compared).collect();
     let requests = stats.requests.iter().map(|request| RequestRow {
         sample: request.sample.clone(),
         attempt: request.attempt,
@@ -96,7 +105,38 @@ pub fn figures(report: &Report) -> Option<Figures> {
         duration: words::duration(request.duration_ms),
         size: words::size(request.result_bytes),
     });
-    Some(Figures { numbers, requests: requests.collect(), timed_out: report.timed_out })
+    Some(Figures { numbers, requests: requests.collect(), timed_out: report.timed_out, compared })
+}
+
+/// A measure in words.
+fn metric(word: &str) -> &'static str {
+    match word {
+        "p50Ms" | "p95Ms" => "latency",
+        "callsPerSecond" => "calls per second",
+        "readyMs" => "time to get ready",
+        "cpuSeconds" => "CPU time",
+        "peakMemoryBytes" => "peak memory",
+        "resultBytes" => "size of results",
+        "wordErrorRate" => "Word error rate",
+        "precision" => "Precision",
+        "recall" => "Recall",
+        "exactMatch" => "Exact match",
+        _ => "another measure",
+    }
+}
+
+/// What is better and what is worse than in another build.
+fn compared(comparison: &Comparison) -> String {
+    let of = |change: Change| {
+        let mut found: Vec<&str> =
+            comparison.metrics.iter().filter(|line| line.change == change).map(|line| metric(&line.metric)).collect();
+        found.dedup();
+        found.join(", ")
+    };
+    let parts = [("better", of(Change::Better)), ("worse", of(Change::Worse))];
+    let told: Vec<String> = parts.into_iter().filter(|(_, what)| !what.is_empty()).map(|(word, what)| format!("{word}: {what}")).collect();
+    let told = if told.is_empty() { "the same within the noise".to_owned() } else { told.join("; ") };
+    format!("Beside build {} ({}): {told}.", comparison.version, comparison.with)
 }
 
 /// A line of the history.

@@ -236,6 +236,7 @@ pub mod tests {
                 check("exit", "A batch engine ends well", CheckStatus::Skipped, Some("this is a webhook engine"), vec![]),
             ],
             warnings: vec!["unknown field".into()],
+            benchmark: None,
             stats: Some(Stats {
                 wall_ms: 8_350,
                 cpu_ms: 1_900,

@@ -43,7 +43,13 @@ fn fetching(report: Option<&Report>) -> String {
 }
 
 fn available(report: Option<&Report>) -> String {
-    let mut parts = vec!["Passed: nothing blocks this build".to_owned()];
+    let first = match report {
+        Some(report) if report.verdict == Verdict::NotTestable => {
+            "Not run: no gate can test an engine of this kind; nothing blocks it, a reviewer decides"
+        }
+        _ => "Passed: nothing blocks this build",
+    };
+    let mut parts = vec![first.to_owned()];
     if let Some(report) = report {
         let warnings = report.warnings.len() as u64;
         if warnings > 0 {
@@ -217,6 +223,13 @@ mod tests {
             sentence(BuildStatus::Available, Some(&report), &[]),
             "Passed: nothing blocks this build; 1 warning worth a look; 1 check could not be run by the gate."
         );
+    }
+
+    #[test]
+    fn what_no_gate_can_test_is_not_called_passed() {
+        let mut report = report(Verdict::Available);
+        report.verdict = Verdict::NotTestable;
+        assert!(available(Some(&report)).starts_with("Not run: no gate can test"), "{}", available(Some(&report)));
     }
 
     #[test]
