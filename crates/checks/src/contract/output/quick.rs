@@ -125,6 +125,18 @@ impl<'a> Quick<'a> {
         Some(key)
     }
 
+    /// Goes past a key if it stands here exactly like this, with its colon: most do.
+    fn is_key<const N: usize>(&mut self, written: &[u8; N]) -> bool {
+        let stands = self.bytes.get(self.at..self.at + N).is_some_and(|bytes| bytes == written);
+        if stands {
+            self.at += N;
+            if self.peek().is_some_and(|byte| byte <= b' ') {
+                self.space();
+            }
+        }
+        stands
+    }
+
     /// A text without escapes.
     fn string(&mut self) -> Option<&'a str> {
         if self.peek() != Some(b'"') {
@@ -179,34 +191,40 @@ impl<'a> Quick<'a> {
         self.values += 1;
         let mut has = 0u8;
         loop {
-            let key = self.key()?;
-            match key {
-                "startTimeMs" => {
-                    has |= 1;
-                    self.whole(false)?;
-                }
-                "stopTimeMs" => {
-                    has |= 2;
-                    self.whole(false)?;
-                }
-                "words" => {
-                    has |= 4;
-                    self.words()?;
-                }
-                "speakerId" | "language" => {
-                    self.values += 1;
-                    self.string()?;
-                }
-                other => {
-                    let (_, shape) = SERIES_ITEM.fields.iter().find(|(known, _)| *known == other)?;
-                    self.checked(shape)?;
-                }
+            if self.is_key(b"\"startTimeMs\":") {
+                has |= 1;
+                self.whole(false)?;
+            } else if self.is_key(b"\"stopTimeMs\":") {
+                has |= 2;
+                self.whole(false)?;
+            } else if self.is_key(b"\"words\":") {
+                has |= 4;
+                self.words()?;
+            } else {
+                has |= self.other_of_slice()?;
             }
             if !self.goes_on(b'}')? {
                 break;
             }
         }
         (has == 7).then_some(())
+    }
+
+    /// Any key of a slice and its value; says which of the needed ones it was.
+    fn other_of_slice(&mut self) -> Option<u8> {
+        match self.key()? {
+            "startTimeMs" => self.whole(false).map(|()| 1),
+            "stopTimeMs" => self.whole(false).map(|()| 2),
+            "words" => self.words().map(|()| 4),
+            "speakerId" | "language" => {
+                self.values += 1;
+                self.string().map(|_| 0)
+            }
+            other => {
+                let (_, shape) = SERIES_ITEM.fields.iter().find(|(known, _)| *known == other)?;
+                self.checked(shape).map(|_| 0)
+            }
+        }
     }
 
     /// A value that is checked as a tree.
@@ -256,7 +274,14 @@ impl<'a> Quick<'a> {
         self.values += 1;
         let (mut text, mut best, mut has) = (None, false, 0u8);
         loop {
-            match self.key()? {
+            let key = match () {
+                () if self.is_key(b"\"word\":") => "word",
+                () if self.is_key(b"\"confidence\":") => "confidence",
+                () if self.is_key(b"\"bestPath\":") => "bestPath",
+                () if self.is_key(b"\"utteranceLength\":") => "utteranceLength",
+                () => self.key()?,
+            };
+            match key {
                 "word" => {
                     self.values += 1;
                     text = Some(self.string()?);
