@@ -89,12 +89,15 @@ pub fn worse(before: &[Known], after: &[Known]) -> Vec<Worse> {
     worse
 }
 
+/// Packages by a hash of what makes them the same, with what is known of each.
+type Seen = HashMap<u64, Vec<(Package, Arc<[Known]>)>>;
+
 /// Matches many lists with one database; the same package of two images is looked up once.
 #[derive(Debug)]
 pub struct Rematcher {
     database: Database,
     precedence: Vec<SeveritySource>,
-    seen: HashMap<u64, Vec<(Package, Arc<[Known]>)>>,
+    seen: Seen,
 }
 
 impl Rematcher {

@@ -75,6 +75,7 @@ pub struct BuildPage {
     has_report: bool,
     has_sbom: bool,
     vulnerabilities: Option<String>,
+    worsened: Option<String>,
     unreadable: bool,
 }
 
@@ -122,6 +123,7 @@ impl BuildPage {
             has_report: input.has_report,
             has_sbom: input.has_sbom,
             vulnerabilities: report.and_then(verdict::vulnerabilities),
+            worsened: verdict::worsened(history),
             unreadable,
         }
     }
@@ -136,7 +138,8 @@ fn fetch(reference: &str, plain_http: bool) -> String {
 /// The command that shows the same findings on a laptop: under the same deployment model and category.
 fn reproduce(engine: &Engine, report: Option<&Report>) -> String {
     let model = report.and_then(|report| report.deployment_model.as_deref()).unwrap_or(engine.deployment_model.as_str());
-    format!("plimsoll check oci-archive:engine.tar --deployment-model {model} --category {}", engine.category)
+    let scanned = if report.is_some_and(|report| report.scan.is_some()) { " --advisories advisories.db" } else { "" };
+    format!("plimsoll check oci-archive:engine.tar --deployment-model {model} --category {}{scanned}", engine.category)
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@ use model::{
 };
 use store::builds::HistoryLine;
 
-use super::{log::plain, words::count};
+use super::{
+    log::plain,
+    words::{count, sentence as sentence_of},
+};
+use crate::ops::rematch_builds::WORSENED;
 
 /// What the build amounts to, in one sentence.
 pub fn sentence(status: BuildStatus, report: Option<&Report>, history: &[HistoryLine]) -> String {
@@ -100,6 +104,12 @@ pub fn vulnerabilities(report: &Report) -> Option<String> {
     let counts: Vec<String> =
         counts.filter_map(|word| report.vulnerability_counts.get(word).map(|count| format!("{count} {word}"))).collect();
     Some(if counts.is_empty() { "none known".to_owned() } else { counts.join(", ") })
+}
+
+/// What became known last, after the verdict.
+pub fn worsened(history: &[HistoryLine]) -> Option<String> {
+    let last = history.iter().rev().find(|line| line.event == WORSENED)?;
+    Some(sentence_of(&plain(&last.reason)))
 }
 
 /// What a person or the gate decided, with the reason they gave.
