@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(by_id(db.read(), other, id).await.unwrap(), None);
         let for_engine = async |n| list(db.read(), mine, Some(EngineId(uuid::Uuid::from_u128(n))), 0, 10).await.unwrap().len();
         assert_eq!((for_engine(1).await, for_engine(2).await), (1, 0));
-        assert_eq!(standing(db.read(), mine, 99).await.unwrap(), [kept.waiver.clone()]);
+        assert_eq!(standing(db.read(), mine, 99).await.unwrap(), std::slice::from_ref(&kept.waiver));
         assert_eq!(standing(db.read(), mine, 100).await.unwrap(), []);
         let mut tx = db.write().await.unwrap();
         assert!(!revoke(&mut tx, other, id, "x", 9).await.unwrap());
