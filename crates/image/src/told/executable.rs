@@ -22,6 +22,12 @@ impl Segment {
         self.offset.checked_add(inside)
     }
 
+    /// At which address a place in the file lies.
+    pub(super) fn address(&self, offset: u64) -> Option<u64> {
+        let inside = offset.checked_sub(self.offset).filter(|inside| *inside < self.size)?;
+        self.address.checked_add(inside).filter(|address| *address < u64::MAX / 2)
+    }
+
     pub(super) fn has(&self, offset: u64) -> bool {
         offset.checked_sub(self.offset).is_some_and(|inside| inside < self.size)
     }

@@ -3,6 +3,8 @@
 //! Both stand in sections, and the table of sections often comes last. So they are known by what they contain, as the program goes by: Go's by
 //! the marks of its linker, the list of crates by being a zlib stream of a document that begins with `{"packages":`.
 
+use std::collections::HashMap;
+
 use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
@@ -82,7 +84,7 @@ impl Probe {
     pub(super) fn finish(mut self) -> Option<Program> {
         self.look(self.window.len());
         let mut trouble = None;
-        let go = self.go.finish(self.segments.as_deref().unwrap_or_default(), &mut trouble);
+        let go = self.go.finish(&mut trouble);
         let crates = self.crates.finish(&mut trouble);
         (go.is_some() || crates.is_some() || trouble.is_some()).then_some(Program { go, crates, trouble })
     }
@@ -133,8 +135,8 @@ impl Part {
 enum Info {
     /// Behind it, Go 1.18 and later.
     Inline { version: String, modules: Part },
-    /// Somewhere else; here are the address and the length of the version. Before Go 1.18.
-    Pointer { version: Part, wide: bool, big: bool },
+    /// Somewhere else; at this address are the address and the length of the version. Before Go 1.18.
+    Pointer(u64),
 }
 
 #[derive(Default)]
@@ -143,10 +145,14 @@ struct GoProbe {
     info: Option<(Info, bool)>,
     /// A list of modules between its marks.
     modules: Option<Part>,
-    /// Texts that may be the version, with their place.
-    words: Vec<(u64, Vec<u8>)>,
+    /// Texts that may be the version, by their address.
+    words: HashMap<u64, Vec<u8>>,
+    /// What names one of them, by its own address: the address of the text, and its length. It may come before or after the build info.
+    names: HashMap<u64, (u64, u64)>,
     /// Whether anything in it speaks of Go.
     likely: Option<bool>,
+    /// Whether its addresses have eight bytes, and whether their high ones come first.
+    form: Option<(bool, bool)>,
 }
 
 impl GoProbe {
@@ -157,6 +163,9 @@ impl GoProbe {
         });
         if !likely {
             return;
+        }
+        if window.starts_with(b"\x7fELF") && at == 0 {
+            self.form = Some((window.get(4) == Some(&2), window.get(5) == Some(&2)));
         }
         for place in places(&Finder::new(INFO), window, length) {
             let right = parts.iter().any(|part| part.writable && part.has(at + place as u64));
@@ -174,12 +183,35 @@ impl GoProbe {
                 places(&Finder::new(BEGIN), window, length).find(begins).map(|place| Part::new(at + place as u64, LONGEST_MODULES));
         }
         for place in places(&Finder::new(b"go1."), window, length) {
-            if self.words.len() < MOST_WORDS {
-                let text = &window[place..window.len().min(place + LONGEST_VERSION)];
-                self.words.push((at + place as u64, text.to_vec()));
+            if self.words.len() < MOST_WORDS
+                && let Some(address) = parts.iter().find_map(|part| part.address(at + place as u64))
+            {
+                self.words.insert(address, window[place..window.len().min(place + LONGEST_VERSION)].to_vec());
             }
         }
+        if !self.words.is_empty() {
+            parts.iter().filter(|part| part.writable).for_each(|part| self.names(at, window, length, part));
+        }
         self.feed(at, &window[..length]);
+    }
+
+    /// Looks for addresses of the known texts in a part that the program may write.
+    fn names(&mut self, at: u64, window: &[u8], length: usize, part: &Segment) {
+        let (wide, big) = *self.form.get_or_insert((true, false));
+        let width = if wide { 8 } else { 4 };
+        let begin = part.offset.max(at);
+        let end = part.offset.saturating_add(part.size).min(at + length as u64);
+        let reader = Reader { bytes: window, big };
+        let first = part.address(begin).map_or(end, |address| begin + address.next_multiple_of(width) - address);
+        for place in (first..end).step_by(width as usize) {
+            let (here, width) = (place - at, width as usize);
+            let Some(word) = reader.number(here, width).filter(|word| self.words.contains_key(word)) else { continue };
+            if let (Some(length), Some(address)) = (reader.number(here + width as u64, width), part.address(place))
+                && self.names.len() < MOST_WORDS
+            {
+                self.names.insert(address, (word, length));
+            }
+        }
     }
 
     fn feed(&mut self, at: u64, bytes: &[u8]) {
@@ -194,17 +226,21 @@ impl GoProbe {
             }
         }
         match &mut self.info {
-            Some((Info::Inline { modules: part, .. } | Info::Pointer { version: part, .. }, _)) => part.feed(at, bytes),
-            None => {}
+            Some((Info::Inline { modules: part, .. }, _)) => part.feed(at, bytes),
+            Some((Info::Pointer(_), _)) | None => {}
         }
     }
 
-    fn finish(self, parts: &[Segment], trouble: &mut Option<String>) -> Option<GoBuild> {
+    fn finish(self, trouble: &mut Option<String>) -> Option<GoBuild> {
         let found = self.modules.filter(|part| part.bytes.ends_with(END) || part.complete()).map(|part| part.bytes);
         let (version, modules) = match self.info?.0 {
             Info::Inline { version, modules } if modules.bytes.is_empty() => (version, found),
             Info::Inline { version, modules } => (version, Some(modules.bytes)),
-            Info::Pointer { version, wide, big } => (pointed(&version.bytes, wide, big, parts, &self.words).unwrap_or_default(), found),
+            Info::Pointer(address) => {
+                let (word, length) = self.names.get(&address).copied().unwrap_or_default();
+                let text = self.words.get(&word).and_then(|word| word.get(..usize::try_from(length).ok()?));
+                (text.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default(), found)
+            }
         };
         let text = modules.as_deref().and_then(|bytes| bytes.strip_prefix(BEGIN)?.strip_suffix(END));
         if modules.as_ref().is_some_and(|bytes| !bytes.is_empty()) && text.is_none() {
@@ -225,13 +261,11 @@ fn info(at: u64, bytes: &[u8], parts: &[Segment]) -> Option<Info> {
         let modules = Part::new(at + begin as u64, length.min(LONGEST_MODULES));
         return Some(Info::Inline { version: version.to_owned(), modules });
     }
-    let (wide, big) = (width == 8, flags & 1 != 0);
     if width != 4 && width != 8 {
         return None;
     }
-    let pointer = Reader { bytes, big }.number(16, usize::from(width))?;
-    let place = parts.iter().find_map(|part| part.place(pointer))?;
-    Some(Info::Pointer { version: Part::new(place, 2 * usize::from(width)), wide, big })
+    let pointer = Reader { bytes, big: flags & 1 != 0 }.number(16, usize::from(width))?;
+    parts.iter().any(|part| part.place(pointer).is_some()).then_some(Info::Pointer(pointer))
 }
 
 /// A number in groups of seven bits, and where it ends.
@@ -246,17 +280,6 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
         }
     }
     None
-}
-
-/// The text that an address and a length mean.
-fn pointed(header: &[u8], wide: bool, big: bool, parts: &[Segment], words: &[(u64, Vec<u8>)]) -> Option<String> {
-    let width = if wide { 8 } else { 4 };
-    let reader = Reader { bytes: header, big };
-    let (address, length) = (reader.number(0, width)?, reader.number(width as u64, width)?);
-    let place = parts.iter().find_map(|part| part.place(address))?;
-    let word = words.binary_search_by_key(&place, |(at, _)| *at).ok().and_then(|found| words.get(found))?;
-    let text = word.1.get(..usize::try_from(length).ok()?)?;
-    std::str::from_utf8(text).ok().map(str::to_owned)
 }
 
 /// The document of cargo-auditable.

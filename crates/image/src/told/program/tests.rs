@@ -85,7 +85,9 @@ fn build_info_of_both_kinds() {
     let address = 0x40_1000 + (fixed.len() - words.len() + 5) as u64;
     let header = [&address.to_le_bytes()[..], &8_u64.to_le_bytes()].concat();
     let old = elf(&fixed, &[&pointing(0x52_0000 + 4096)[..], &vec![0; 4096 - 32], &header, &noise(9)].concat());
-    for program in [new, old] {
+    // As other linkers lay it: what names the version comes first.
+    let linked = elf(&fixed, &[&[0; 64][..], &header, &vec![0; 100_000], &pointing(0x52_0000 + 64)].concat());
+    for program in [new, old, linked] {
         for piece in [1, 1000, 65_536, usize::MAX] {
             let found = probe(&program, piece).unwrap();
             assert_eq!((found.go.as_ref(), &found.trouble), (Some(&expected), &None));
