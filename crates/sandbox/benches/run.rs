@@ -1,7 +1,8 @@
 //! How long create, start and exit of `/bin/true` take: ours, and `runc run` and `podman run` on the same root file system where they are installed;
 //! what fifty runs leave; what eight at once cost. Tables for the README: `scripts/bench sandbox`.
 //!
-//! Ours makes a network namespace, control groups and an overlay as well, and removes everything; runc is given a ready directory.
+//! Ours makes control groups and an overlay as well and removes everything, in the second row with a network namespace, its device and the thread that
+//! records it; runc and podman are given a ready directory, and a network namespace without anything in it.
 
 use std::{
     collections::HashSet,
@@ -42,16 +43,21 @@ fn main() -> ExitCode {
     let local = Local::new(dir.path().join("scratch"), Helper::default());
     let rootfs = Rootfs { lower: vec![root.clone()] };
 
-    let ours = sandboxed(&local, &rootfs);
-    let middle = ours[ours.len() / 2];
-    println!("| create, start and exit of `true` | median | least | most | ours is |\n|---|---|---|---|---|");
-    println!("| plimsoll, with network namespace, control groups and overlay | {} | |", summary(&ours));
-    for (name, package, times) in [("runc run", "runc", with_runc(dir.path(), &root)), ("podman run", "podman", with_podman(&root))] {
+    let alone = in_one_session(&local, &rootfs);
+    let whole = with_a_network_each(&local, &rootfs);
+    let (runc, podman) = (with_runc(dir.path(), &root), with_podman(&root));
+    println!("| create, start and exit of `true` | median | least | most | of runc | of podman |\n|---|---|---|---|---|---|");
+    for (name, times) in [
+        ("plimsoll: container, control groups, overlay", Some(&alone)),
+        ("plimsoll: the same, and a network namespace with its recorder each time", Some(&whole)),
+        ("runc run, in a ready directory", runc.as_ref()),
+        ("podman run", podman.as_ref()),
+    ] {
         match times {
-            Some(theirs) => {
-                println!("| {name} | {} | {:.2}x |", summary(&theirs), middle.as_secs_f64() / theirs[theirs.len() / 2].as_secs_f64());
+            Some(times) => {
+                println!("| {name} | {} | {} | {} |", summary(times), ratio(times, runc.as_ref()), ratio(times, podman.as_ref()))
             }
-            None => println!("| {name} | not installed (apt-get install {package}) | | | |"),
+            None => println!("| {name} | not installed (apt-get install runc podman) | | | | |"),
         }
     }
     leaks(&local, &rootfs);
@@ -76,11 +82,24 @@ fn run(local: &Local, rootfs: &Rootfs, id: &str, args: &[&str]) -> RunRecord {
     session.start(rootfs, &spec(args), Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run")
 }
 
-fn sandboxed(local: &Local, rootfs: &Rootfs) -> Vec<Duration> {
+/// The containers alone: all in the network of one session.
+fn in_one_session(local: &Local, rootfs: &Rootfs) -> Vec<Duration> {
+    let session = local.open("bench").expect("a session");
+    timed(RUNS, |_| {
+        let record = session.start(rootfs, &spec(&["/bin/true"]), Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run");
+        assert_eq!(record.exit, Exit::Exited { code: 0 });
+    })
+}
+
+fn with_a_network_each(local: &Local, rootfs: &Rootfs) -> Vec<Duration> {
     timed(RUNS, |_| {
         let record = run(local, rootfs, "bench", &["/bin/true"]);
         assert_eq!(record.exit, Exit::Exited { code: 0 });
     })
+}
+
+fn ratio(times: &[Duration], theirs: Option<&Vec<Duration>>) -> String {
+    theirs.map_or(String::new(), |theirs| format!("{:.2}x", times[times.len() / 2].as_secs_f64() / theirs[theirs.len() / 2].as_secs_f64()))
 }
 
 /// Durations in order; the first run is not among them.

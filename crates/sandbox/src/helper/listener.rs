@@ -62,6 +62,11 @@ impl Listener {
         self.from.as_ref().map(AsFd::as_fd)
     }
 
+    /// Listens no more.
+    pub(super) fn close(&mut self) {
+        self.from = None;
+    }
+
     /// Answers one call.
     pub(super) fn answer(&mut self) {
         let Some(listener) = &self.from else { return };

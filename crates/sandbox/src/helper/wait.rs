@@ -54,8 +54,10 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut
             let new = obey(control, pid);
             request = Some(request.map_or(new, |earlier| earlier.sooner(new)));
         }
-        if let Some(listener) = started.listener.as_mut().filter(|_| seen.told) {
-            listener.answer();
+        match (&mut started.listener, seen.told) {
+            (Some(listener), Told::Call) => listener.answer(),
+            (Some(listener), Told::Over) => listener.close(),
+            _ => {}
         }
         if let Some(request) = request.filter(|request| request.kill_at <= Instant::now()) {
             end.deaf |= request.is_polite;
@@ -81,7 +83,16 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut
 struct Seen {
     ended: bool,
     spoken: bool,
-    told: bool,
+    told: Told,
+}
+
+/// What the listener of refused calls has to say.
+enum Told {
+    Nothing,
+    /// A call waits for its answer.
+    Call,
+    /// Nobody is left who could make one. That stays so, and would be seen again and again.
+    Over,
 }
 
 /// Waits until there is something, or the pause is over.
@@ -93,8 +104,13 @@ fn look(process: &OwnedFd, control: &UnixStream, listener: Option<&Listener>, pa
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error).map_err(during("wait for the container")),
     }
-    let is_ready = |i: usize| watched.get(i).is_some_and(|fd| !fd.revents().is_empty());
-    Ok(Seen { ended: is_ready(0), spoken: is_ready(1), told: is_ready(2) })
+    let events = |i: usize| watched.get(i).map_or(PollFlags::empty(), PollFd::revents);
+    let told = match events(2) {
+        events if events.is_empty() => Told::Nothing,
+        events if events.contains(PollFlags::IN) => Told::Call,
+        _ => Told::Over,
+    };
+    Ok(Seen { ended: !events(0).is_empty(), spoken: !events(1).is_empty(), told })
 }
 
 /// That the container has to end.
