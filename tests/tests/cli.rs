@@ -143,6 +143,15 @@ fn serve_says_what_is_wrong_with_its_settings() {
 }
 
 #[test]
+fn a_runtime_that_is_not_there_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |words: &[&str]| run(command(folder.path()).env("PLIMSOLL_SANDBOX__RUNTIME", "runq").args(words));
+    for words in [&["doctor"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        with(words).exited(3).says(&["sandbox.runtime", "\"runq\"", "built-in"]);
+    }
+}
+
+#[test]
 fn doctor_finds_this_host_good() {
     let folder = tempfile::tempdir().unwrap();
     let ran = typed(folder.path(), &["doctor"]).exited(0).says(&["Engines can be run here."]);

@@ -54,6 +54,7 @@ fn from_login_to_verdict() {
     let engine = registers_an_engine(&browser);
     sees_a_build_come_to_its_verdict(&server, &browser, &engine);
     sees_why_a_build_is_invalid(&server, &browser, &engine);
+    sees_what_an_engine_tried_to_reach(&server, &browser, &engine);
     sees_a_push_of_nobody(&server, &browser, &engine);
 
     browser.click(".account button");
@@ -133,6 +134,22 @@ fn sees_why_a_build_is_invalid(server: &Server, browser: &Browser, engine: &str)
     browser.go(&server.url("/docs/checks"));
     browser.wait_for_text("h1", "Checks");
     is_in_order(browser, "checks");
+}
+
+/// An engine that calls out is refused with the destination in words, and its page lists everything it tried.
+fn sees_what_an_engine_tried_to_reach(server: &Server, browser: &Browser, engine: &str) {
+    let calls = r#"let _ = TcpStream::connect(("api.example.com", 443)); let _ = TcpStream::connect("192.0.2.1:80"); let port = "#;
+    Registry::of(server).push(&Keyword::new(engine).with_line("let port = ", calls).pack().build().unwrap(), "1/words", "v3");
+    let build = server.api().verdicts(engine, 3).remove(0).is("invalid");
+    let build = build.blamed_for(&["network", "api.example.com:443"]).blamed_for(&["network", "192.0.2.1:80"]);
+    browser.go(&server.url(&format!("/builds/{}", build.id())));
+    let table = browser.wait_for_text("section[aria-labelledby=network]", "api.example.com:443");
+    for words in ["3 destinations, all refused.", "tcp", "dns", "refused", "isolated: nothing outside may be reached", "/keyword (pid 1)"] {
+        assert!(table.contains(words), "{words:?} is not in the table: {table}");
+    }
+    let heads = browser.script("return document.querySelectorAll('section[aria-labelledby=network] :is(thead th[scope=col], tbody th[scope=row], caption)').length");
+    assert_eq!(heads, 6 + 3 + 1);
+    is_in_order(browser, "build-network");
 }
 
 fn sees_a_push_of_nobody(server: &Server, browser: &Browser, engine: &str) {

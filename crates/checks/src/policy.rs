@@ -54,6 +54,8 @@ pub struct Policy {
     pub mode: Mode,
     /// What blocks.
     pub blocks: Blocks,
+    /// Engines may write to the places of temporary files only (`/tmp`, `/var/tmp`, `/run`, `/dev/shm`), not to the rest of their image.
+    pub read_only_root: bool,
     /// Severity by rule: `manifest.url.invalid`, or everything that begins with `manifest.url` or `manifest`. The longest match counts.
     #[serde(deserialize_with = "known_rules")]
     pub severities: BTreeMap<String, Severity>,
@@ -67,6 +69,7 @@ impl Default for Policy {
             version: FORM,
             mode: Mode::Lenient,
             blocks: Blocks::Errors,
+            read_only_root: false,
             severities: BTreeMap::new(),
             vulnerabilities: Vulnerabilities::default(),
         }
@@ -125,7 +128,8 @@ impl Policy {
     /// Identity: equal ids mean that equal evidence gives equal findings.
     pub fn id(&self) -> Digest {
         // Written out key by key in a fixed order, so that the order of fields in a file or in this crate does not matter.
-        let canonical = json!([RULES_VERSION, self.version, self.mode, self.blocks, self.severities, self.vulnerabilities.canonical()]);
+        let Self { version, mode, blocks, severities, read_only_root, vulnerabilities } = self;
+        let canonical = json!([RULES_VERSION, version, mode, blocks, severities, vulnerabilities.canonical(), read_only_root]);
         Digest::of(canonical.to_string().as_bytes())
     }
 
@@ -137,6 +141,7 @@ impl Policy {
             "version": self.version,
             "mode": self.mode,
             "blocks": self.blocks,
+            "readOnlyRoot": self.read_only_root,
             "severities": self.severities,
             "vulnerabilities": self.vulnerabilities,
             "capability": capability,
@@ -200,6 +205,7 @@ mod tests {
             "{}",
             r#"{"mode": "strict"}"#,
             r#"{"blocks": "warnings"}"#,
+            r#"{"readOnlyRoot": true}"#,
             r#"{"severities": {"manifest": "info"}}"#,
             r#"{"severities": {"manifest": "warning"}}"#,
             r#"{"vulnerabilities": {"block": "High"}}"#,

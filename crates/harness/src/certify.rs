@@ -186,6 +186,7 @@ fn spec(job: &Job<'_>, plan: &Plan, desk: &Desk, batch_task: Option<&Arc<Task>>)
         },
         files,
         network: job.network.clone(),
+        read_only_root: job.read_only_root,
     }
 }
 

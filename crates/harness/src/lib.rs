@@ -57,6 +57,8 @@ pub struct Job<'a> {
     pub registration: Registration,
     /// What it may reach.
     pub network: NetworkPolicy,
+    /// Whether its root file system is read-only, but for the places of temporary files.
+    pub read_only_root: bool,
     /// Hard limits; `wall_ms` is the deadline of the whole run.
     pub limits: Limits,
     /// Inputs, in order. A batch engine gets the first one.

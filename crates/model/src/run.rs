@@ -91,6 +91,9 @@ pub struct RunSpec {
     pub files: Vec<InjectedFile>,
     /// What it may reach.
     pub network: NetworkPolicy,
+    /// It may write to `/tmp`, `/var/tmp`, `/run` and `/dev/shm` only, not to the rest of its image.
+    #[serde(default)]
+    pub read_only_root: bool,
 }
 
 /// Where a log line comes from.
@@ -239,6 +242,9 @@ pub struct RunRecord {
     pub deaf_to_sigterm: bool,
     /// Network attempts; `None` where the host's sandbox does not record them.
     pub network: Option<NetworkRecord>,
+    /// What the sandbox of this host could not record or hide, each a sentence; the log begins with them.
+    #[serde(default)]
+    pub not_recorded: Vec<String>,
 }
 
 /// How an engine is talked to (engine contract §0).

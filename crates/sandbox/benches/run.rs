@@ -43,23 +43,22 @@ fn main() -> ExitCode {
     let local = Local::new(dir.path().join("scratch"), Helper::default());
     let rootfs = Rootfs { lower: vec![root.clone()] };
 
-    let alone = in_one_session(&local, &rootfs);
-    let whole = with_a_network_each(&local, &rootfs);
-    let (runc, podman) = (with_runc(dir.path(), &root), with_podman(&root));
-    println!("| create, start and exit of `true` | median | least | most | of runc | of podman |\n|---|---|---|---|---|---|");
-    for (name, times) in [
-        ("plimsoll: container, control groups, overlay", Some(&alone)),
-        ("plimsoll: the same, and a network namespace with its recorder each time", Some(&whole)),
-        ("runc run, in a ready directory", runc.as_ref()),
-        ("podman run", podman.as_ref()),
-    ] {
-        match times {
-            Some(times) => {
-                println!("| {name} | {} | {} | {} |", summary(times), ratio(times, runc.as_ref()), ratio(times, podman.as_ref()))
-            }
-            None => println!("| {name} | not installed (apt-get install runc podman) | | | | |"),
-        }
-    }
+    let session = local.open("alone").expect("a session");
+    let start = || session.start(&rootfs, &spec(&["/bin/true"]), Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run");
+    let mut rows = vec![
+        Row::new("plimsoll: container, control groups, overlay", 1, Box::new(|_| assert_eq!(start().exit, Exit::Exited { code: 0 }))),
+        Row::new(
+            "plimsoll: the same, and a network namespace with its recorder each time",
+            1,
+            Box::new(|_| assert_eq!(run(&local, &rootfs, "bench", &["/bin/true"]).exit, Exit::Exited { code: 0 })),
+        ),
+    ];
+    rows.extend(with_runc(dir.path(), &root).map(|once| Row::new("runc run, in a ready directory", 1, once)));
+    rows.extend(with_podman(&root).map(|once| Row::new("podman run", 5, once)));
+    turn_by_turn(&mut rows);
+    print(&rows);
+    drop(rows);
+    drop(session);
     leaks(&local, &rootfs);
     crowd(&local, &rootfs);
     ExitCode::SUCCESS
@@ -74,6 +73,7 @@ fn spec(args: &[&str]) -> RunSpec {
         limits: Limits::certification(ClusterSize::Small, None),
         files: Vec::new(),
         network: NetworkPolicy::Isolated,
+        read_only_root: false,
     }
 }
 
@@ -82,37 +82,49 @@ fn run(local: &Local, rootfs: &Rootfs, id: &str, args: &[&str]) -> RunRecord {
     session.start(rootfs, &spec(args), Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run")
 }
 
-/// The containers alone: all in the network of one session.
-fn in_one_session(local: &Local, rootfs: &Rootfs) -> Vec<Duration> {
-    let session = local.open("bench").expect("a session");
-    timed(RUNS, |_| {
-        let record = session.start(rootfs, &spec(&["/bin/true"]), Arc::new(|_| ())).and_then(|running| running.wait()).expect("a run");
-        assert_eq!(record.exit, Exit::Exited { code: 0 });
-    })
+/// Somebody who runs `true`.
+struct Row<'a> {
+    name: &'static str,
+    /// In every such round.
+    every: usize,
+    once: Box<dyn Fn(usize) + 'a>,
+    times: Vec<Duration>,
 }
 
-fn with_a_network_each(local: &Local, rootfs: &Rootfs) -> Vec<Duration> {
-    timed(RUNS, |_| {
-        let record = run(local, rootfs, "bench", &["/bin/true"]);
-        assert_eq!(record.exit, Exit::Exited { code: 0 });
-    })
+impl<'a> Row<'a> {
+    fn new(name: &'static str, every: usize, once: Box<dyn Fn(usize) + 'a>) -> Self {
+        Self { name, every, once, times: Vec::new() }
+    }
+
+    fn middle(&self) -> f64 {
+        self.times[self.times.len() / 2].as_secs_f64()
+    }
 }
 
-fn ratio(times: &[Duration], theirs: Option<&Vec<Duration>>) -> String {
-    theirs.map_or(String::new(), |theirs| format!("{:.2}x", times[times.len() / 2].as_secs_f64() / theirs[theirs.len() / 2].as_secs_f64()))
+/// So that a slow minute of the machine is everybody's. The first round does not count.
+fn turn_by_turn(rows: &mut [Row<'_>]) {
+    for round in 0..=RUNS {
+        for row in rows.iter_mut().filter(|row| round.is_multiple_of(row.every)) {
+            let began = Instant::now();
+            (row.once)(round);
+            if round > 0 {
+                row.times.push(began.elapsed());
+            }
+        }
+    }
+    rows.iter_mut().for_each(|row| row.times.sort());
 }
 
-/// Durations in order; the first run is not among them.
-fn timed(runs: usize, once: impl Fn(usize)) -> Vec<Duration> {
-    once(0);
-    let time = |n: usize| {
-        let began = Instant::now();
-        once(n);
-        began.elapsed()
+#[allow(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+fn print(rows: &[Row<'_>]) {
+    let of = |row: &Row<'_>, peer: &str| {
+        let peer = rows.iter().find(|row| row.name.starts_with(peer));
+        peer.map_or("not installed".to_owned(), |peer| format!("{:.2}x", row.middle() / peer.middle()))
     };
-    let mut times: Vec<Duration> = (1..=runs).map(time).collect();
-    times.sort();
-    times
+    println!("| create, start and exit of `true` | median | least | most | of runc | of podman |\n|---|---|---|---|---|---|");
+    for row in rows {
+        println!("| {} | {} | {} | {} |", row.name, summary(&row.times), of(row, "runc"), of(row, "podman"));
+    }
 }
 
 /// What is counted before and after many runs.
@@ -188,30 +200,28 @@ fn crowd(local: &Local, rootfs: &Rootfs) {
     println!("| memory of the server per run | {} KiB |", peak.saturating_sub(before) / CROWD as u64);
 }
 
-fn with_podman(root: &Path) -> Option<Vec<Duration>> {
-    let podman = |args: &[&str]| {
-        let status = Command::new("podman").args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !podman(&["--version"]) {
-        return None;
-    }
-    let root = root.to_str().expect("a plain path");
-    let flags = ["run", "--rm", "--runtime", "runc", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--network", "none"];
-    let args: Vec<&str> = flags.into_iter().chain(["--rootfs", root, "/bin/true"]).collect();
-    Some(timed(RUNS / 5, |_| assert!(podman(&args), "podman {}", args.join(" "))))
+fn quietly(program: &str, args: &[&str], dir: &Path) -> bool {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
-fn with_runc(dir: &Path, root: &Path) -> Option<Vec<Duration>> {
-    let runc = |args: &[&str]| {
-        let status =
-            Command::new("runc").args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !runc(&["--version"]) {
+fn with_podman<'a>(root: &Path) -> Option<Box<dyn Fn(usize) + 'a>> {
+    let root = root.to_owned();
+    let flags = ["run", "--rm", "--runtime", "runc", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000", "--network", "none"];
+    quietly("podman", &["--version"], &root).then(|| -> Box<dyn Fn(usize)> {
+        Box::new(move |_| {
+            let args: Vec<&str> = flags.into_iter().chain(["--rootfs", root.to_str().expect("a plain path"), "/bin/true"]).collect();
+            assert!(quietly("podman", &args, &root), "podman {}", args.join(" "));
+        })
+    })
+}
+
+fn with_runc<'a>(dir: &Path, root: &Path) -> Option<Box<dyn Fn(usize) + 'a>> {
+    if !quietly("runc", &["--version"], dir) {
         return None;
     }
-    assert!(runc(&["spec"]), "runc spec");
+    assert!(quietly("runc", &["spec"], dir), "runc spec");
     let config = dir.join("config.json");
     let text = fs::read_to_string(&config).expect("runc's config");
     let mut spec: serde_json::Value = serde_json::from_str(&text).expect("runc's config");
@@ -220,7 +230,8 @@ fn with_runc(dir: &Path, root: &Path) -> Option<Vec<Duration>> {
     spec["process"]["rlimits"] = serde_json::Value::Array(Vec::new());
     spec["root"]["path"] = root.to_str().into();
     fs::write(&config, spec.to_string()).expect("runc's config");
-    Some(timed(RUNS, |i| assert!(runc(&["run", &format!("bench-{}-{i}", std::process::id())]), "runc run")))
+    let dir = dir.to_owned();
+    Some(Box::new(move |i| assert!(quietly("runc", &["run", &format!("bench-{}-{i}", std::process::id())], &dir), "runc run")))
 }
 
 fn summary(times: &[Duration]) -> String {

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
     if first == "--doctor" {
         println!("{}", sandbox::doctor::kind());
-        for line in sandbox::doctor::examine(env::temp_dir().join("sandbox-example"), Helper::default()) {
+        for line in sandbox::doctor::examine(env::temp_dir().join("sandbox-example"), Helper::default(), None) {
             println!("{} {:<24} {:<44} {}", if line.ok { "ok  " } else { "FAIL" }, line.id, line.title, line.detail);
         }
         return ExitCode::SUCCESS;
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         limits: Limits::certification(ClusterSize::Small, None),
         files: Vec::new(),
         network: NetworkPolicy::Isolated,
+        read_only_root: false,
     };
     let local = Local::new(env::temp_dir().join("sandbox-example"), Helper::default());
     let sink = Arc::new(|line: model::run::LogLine| println!("{:>6} {:?} {}", line.at_ms, line.stream, line.text));

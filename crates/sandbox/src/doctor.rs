@@ -2,7 +2,7 @@
 //!
 //! Nothing here is assumed from a version number. A line that fails says how to mend it.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread};
+use std::{collections::BTreeMap, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, thread};
 
 use model::{
     manifest::ClusterSize,
@@ -11,7 +11,7 @@ use model::{
 };
 
 use crate::{
-    Error, Rootfs, Running,
+    Error, Rootfs, Running, Runtime,
     cgroup::Layout,
     local::{Ground, Helper, LocalSession},
     network::Outside,
@@ -47,9 +47,9 @@ const FILES: u64 = 400;
 
 /// Tries everything; takes about a second and never panics. `dir` and `helper` as for [`crate::local::Local::new`]; a directory that was not there
 /// is removed again.
-pub fn examine(dir: PathBuf, helper: Helper) -> Vec<Probe> {
+pub fn examine(dir: PathBuf, helper: Helper, runtime: Option<Runtime>) -> Vec<Probe> {
     let was_there = dir.exists();
-    let probes = examine_ground(&Ground::new(dir.clone(), helper, Outside::internet()));
+    let probes = examine_ground(&Ground::new(dir.clone(), helper, Outside::internet(), runtime));
     if !was_there {
         // Nothing of it can be in use by others, and only an empty directory is removed.
         let _ = std::fs::remove_dir(&dir);
@@ -58,13 +58,14 @@ pub fn examine(dir: PathBuf, helper: Helper) -> Vec<Probe> {
 }
 
 pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
-    let mut lines = vec![privilege(), control_groups()];
+    let mut lines = vec![privilege(ground.runtime()), control_groups()];
     let tun = tun();
     if lines.iter().any(|line| !line.ok) {
         lines.push(tun);
         return lines;
     }
     ground.map_users(true);
+    let _layer = Layer::make(ground);
     let mut seen = run(ground, "inspect", Name::Inspect);
     let mut users = map_users(&seen);
     if !users.ok {
@@ -77,15 +78,41 @@ pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
     lines.push(container(&seen));
     lines.push(users);
     lines.push(namespaces(&seen));
-    lines.push(watch(&seen));
+    lines.push(watch(&seen, ground.runtime()));
     let seen = seen.and_then(|run| if run.answers.is_empty() { Err("the probe said nothing".to_owned()) } else { Ok(run) });
     lines.extend(INSPECTED.iter().map(|line| line.judge(&seen)));
+    lines.push(Probe { required: false, ..REPLACED.judge(&seen) });
+    let clocks = CLOCKS.judge(&seen);
+    // A foreign runtime may not know of clocks, and the operator has chosen it.
+    lines.push(Probe { required: ground.runtime().is_none(), ..clocks });
     lines.push(limit_memory(&memory));
     lines.push(limit_pids(&fork));
     lines.push(limit_cpu(&compute));
     lines.push(limit_wall(&sleep));
     lines.push(tun);
     lines
+}
+
+/// A layer on the file system that layers are on, with one directory in it. Without it every probe says what is missing.
+struct Layer(PathBuf);
+
+impl Layer {
+    fn place(ground: &Ground) -> PathBuf {
+        ground.dir().join(format!("doctor-{}", std::process::id()))
+    }
+
+    fn make(ground: &Ground) -> std::io::Result<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(ground.dir())?;
+        let layer = Self(Self::place(ground));
+        std::fs::create_dir_all(layer.0.join("replaced"))?;
+        Ok(layer)
+    }
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// What came of one probe.
@@ -129,11 +156,11 @@ fn run(ground: &Arc<Ground>, name: &str, probe: Name) -> Result {
         limits,
         files: Vec::new(),
         network: NetworkPolicy::Isolated,
+        read_only_root: false,
     };
     let record = || -> std::result::Result<RunRecord, Error> {
         let session = LocalSession::open(ground, &format!("doctor-{name}"))?;
-        // A layer on the file system that layers are on.
-        session.launch(&Rootfs { lower: vec![ground.dir().to_owned()] }, &spec, Program::Probe(probe), Arc::new(|_| ()))?.wait()
+        session.launch(&Rootfs { lower: vec![Layer::place(ground)] }, &spec, Program::Probe(probe), Arc::new(|_| ()))?.wait()
     };
     let record = record().map_err(|error| error.to_string())?;
     let words = record.log.iter().filter(|line| line.stream == Stream::Stdout).filter_map(|line| line.text.split_once('='));
@@ -165,8 +192,12 @@ pub fn kind() -> String {
     format!("{who}; {groups}; Linux {}", release.trim())
 }
 
-fn privilege() -> Probe {
+fn privilege(runtime: Option<&Runtime>) -> Probe {
     let (verdict, mend) = match crate::ordinary::describe() {
+        Ok(who) if runtime.is_some() && crate::ordinary::in_user_namespace() => (
+            Err(format!("{who}, for whom only the built-in runtime runs engines")),
+            "leave out sandbox.runtime, or start plimsoll as root".to_owned(),
+        ),
         Ok(who) => (Ok(who), String::new()),
         Err(obstacle) => (Err(obstacle.found), format!("{}; or start plimsoll as root (sudo plimsoll serve)", obstacle.mend)),
     };
@@ -247,13 +278,19 @@ fn namespaces(seen: &Result) -> Probe {
 }
 
 /// Not required: what is refused stays refused.
-fn watch(seen: &Result) -> Probe {
-    let verdict = judged(seen, |run| match &run.record.denied {
-        Some(denied) if denied.iter().any(|call| call.call == "mount") => Ok(format!("{} different calls were told", denied.len())),
-        Some(_) => Err("a refused call was not told".to_owned()),
-        None => Err("somebody above listens already".to_owned()),
-    });
-    let mend = "run plimsoll outside a container whose own runtime listens to system calls; refused calls are then written into reports";
+fn watch(seen: &Result, runtime: Option<&Runtime>) -> Probe {
+    let verdict =
+        judged(seen, |run| match &run.record.denied {
+            Some(denied) if denied.iter().any(|call| call.call == "mount") => Ok(format!("{} different calls were told", denied.len())),
+            Some(_) => Err("a refused call was not told".to_owned()),
+            None => Err(runtime
+                .map_or_else(|| "somebody above listens already".to_owned(), |runtime| format!("{} does not tell them", runtime.name()))),
+        });
+    let mend = if runtime.is_some() {
+        "leave out sandbox.runtime, so that the built-in runtime runs engines; refused calls are then written into reports"
+    } else {
+        "run plimsoll outside a container whose own runtime listens to system calls; refused calls are then written into reports"
+    };
     let mut line = line("container.watch", "refused system calls are told", verdict, mend);
     line.required = false;
     line
@@ -335,11 +372,10 @@ const INSPECTED: &[Inspected] = &[
     Inspected {
         id: "container.surroundings",
         title: "an engine learns nothing of this host",
-        mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS",
+        mend: "this should not happen on any kernel; please report it",
         expected: &[
             ("hostname", "engine"),
             ("domain", "(none)"),
-            ("uptime", "of this run"),
             ("environment", "0"),
             ("kcore", "0"),
             ("keys", "0"),
@@ -362,6 +398,21 @@ const INSPECTED: &[Inspected] = &[
         expected: &[("write_much", "27"), ("many_files", "28"), ("write_more", "28")],
     },
 ];
+
+const REPLACED: Inspected = Inspected {
+    id: "container.overlay",
+    title: "an engine can replace a directory of its image",
+    mend: "run plimsoll as root, or use Linux 6.6 or later; until then an engine that removes a directory of its image and makes it anew gets an input/output \
+           error",
+    expected: &[("replace", "ok")],
+};
+
+const CLOCKS: Inspected = Inspected {
+    id: "container.clocks",
+    title: "clocks count from the start of the run",
+    mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS, and a runtime that knows time namespaces, such as the built-in one",
+    expected: &[("uptime", "of this run")],
+};
 
 impl Inspected {
     fn judge(&self, seen: &Result) -> Probe {

@@ -23,6 +23,11 @@ pub enum Error {
     /// A limit cannot be enforced on this host, so nothing is run.
     #[error("this host cannot run untrusted images safely; `plimsoll doctor` says more:{}", list(.0))]
     HostNotReady(Vec<ProbeFailure>),
+    /// The configured runtime is not on this host.
+    #[error(
+        "sandbox.runtime: there is no program {0:?} on this host; install it, give its full path, or leave the setting out to use the built-in runtime"
+    )]
+    NoRuntime(String),
     /// The id of a run is not `[a-z0-9-]`, 1 to 64 characters.
     #[error("{0:?} is no run id; use lower-case letters, digits and hyphens, at most 64")]
     BadId(String),

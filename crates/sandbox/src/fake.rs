@@ -202,6 +202,7 @@ impl Running for FakeRunning {
             limits_hit,
             denied: Some(Vec::new()),
             deaf_to_sigterm: false,
+            not_recorded: Vec::new(),
             network: Some(NetworkRecord { events: state.network.clone(), dropped: 0 }),
         })
     }
@@ -232,6 +233,7 @@ mod tests {
             limits,
             files: Vec::new(),
             network: NetworkPolicy::Isolated,
+            read_only_root: false,
         }
     }
 

@@ -17,6 +17,7 @@ mod network;
 mod owner;
 mod probe;
 mod protocol;
+mod runtime;
 mod seccomp;
 mod spec;
 mod supervise;
@@ -34,6 +35,7 @@ use model::run::{LogLine, RunRecord, RunSpec};
 pub use error::{Error, ProbeFailure};
 pub use helper::helper_main;
 pub use network::Outside;
+pub use runtime::Runtime;
 
 /// Receives every log line the moment it is complete, from the threads that read the pipes: it must be quick, must not block and must not panic.
 /// Only lines within the caps of [`model::run::Limits`] arrive; the record says whether some were dropped.

@@ -16,13 +16,13 @@ use std::{
 use model::run::RunSpec;
 
 use crate::{
-    Error, LogSink, ProbeFailure, Rootfs, Running, Sandbox, Session,
+    Error, LogSink, ProbeFailure, Rootfs, Running, Runtime, Sandbox, Session,
     cgroup::{self, Group, Layout},
     doctor,
     log::LogBook,
     network::{Network, Outside},
     owner::{Owner, group_name},
-    protocol::{Description, FileHead, Program},
+    protocol::{Description, FileHead, Foreign, Program},
     spec,
     supervise::{self, Handle, Order, Run},
 };
@@ -61,6 +61,8 @@ pub(crate) struct Ground {
     dir: PathBuf,
     helper: Helper,
     outside: Outside,
+    /// Runs the containers instead of our own.
+    runtime: Option<Runtime>,
     names: Mutex<HashSet<String>>,
     /// Users can be mapped here, as the examination has found.
     users: AtomicBool,
@@ -74,7 +76,14 @@ impl Local {
 
     /// As [`Local::new`], with another way to the hosts that engines may reach: for tests.
     pub fn with_outside(dir: PathBuf, helper: Helper, outside: Outside) -> Self {
-        Self { ground: Ground::new(dir, helper, outside), examined: Mutex::new(false) }
+        Self { ground: Ground::new(dir, helper, outside, None), examined: Mutex::new(false) }
+    }
+
+    /// The same with containers run by another runtime than our own.
+    #[must_use]
+    pub fn run_by(self, runtime: Option<Runtime>) -> Self {
+        let Ground { dir, helper, outside, .. } = &*self.ground;
+        Self { ground: Ground::new(dir.clone(), helper.clone(), outside.clone(), runtime), examined: Mutex::new(false) }
     }
 
     /// Removes what dead servers left behind; call it once at the start. Runs of living servers are not touched.
@@ -111,10 +120,10 @@ impl Sandbox for Local {
 }
 
 impl Ground {
-    pub(crate) fn new(dir: PathBuf, helper: Helper, outside: Outside) -> Arc<Self> {
+    pub(crate) fn new(dir: PathBuf, helper: Helper, outside: Outside, runtime: Option<Runtime>) -> Arc<Self> {
         // The helper has another working directory.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        Arc::new(Self { dir, helper, outside, names: Mutex::default(), users: AtomicBool::new(true) })
+        Arc::new(Self { dir, helper, outside, runtime, names: Mutex::default(), users: AtomicBool::new(true) })
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -124,6 +133,11 @@ impl Ground {
     /// Where the examination keeps what it found; until then it is tried.
     pub(crate) fn map_users(&self, possible: bool) {
         self.users.store(possible, Ordering::Relaxed);
+    }
+
+    /// The runtime, if it is not our own.
+    pub(crate) fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
     }
 
     fn names(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -178,10 +192,19 @@ impl LocalSession {
             file_bytes: spec.limits.file_bytes,
             writable_bytes: spec.limits.writable_bytes,
             max_files: spec.limits.files,
+            read_only_root: spec.read_only_root,
             shared_memory_bytes: spec.limits.memory_bytes / 2,
             files: spec.files.iter().map(|f| FileHead { path: f.path.clone(), mode: f.mode, len: f.bytes.len() as u64 }).collect(),
             network: self.network.path(),
             cgroup: group.views(),
+            foreign: self.ground.runtime().map(|runtime| Foreign {
+                program: runtime.program().to_owned(),
+                clocks: runtime.has_clocks(),
+                group: group.in_tree(),
+                memory_bytes: spec.limits.memory_bytes,
+                pids: spec.limits.pids,
+                milli_cpus: spec.limits.milli_cpus,
+            }),
         };
         let run = supervise::begin(Order {
             helper: self.ground.helper.clone(),
@@ -191,6 +214,7 @@ impl LocalSession {
             group,
             book: LogBook::new(&spec.limits, log),
             network: recorder,
+            not_recorded: self.ground.runtime().map(Runtime::not_recorded).unwrap_or_default(),
         })?;
         *current = Some(run.clone());
         Ok(Handle(run))

@@ -65,6 +65,7 @@ fn inspect() {
     ] {
         say(key, outcome(fs::OpenOptions::new().write(true).open(path)));
     }
+    say("replace", outcome(fs::remove_dir("/replaced").and_then(|()| fs::create_dir("/replaced"))));
     for (key, call, args) in forbidden() {
         say(key, attempt(call, args));
     }
@@ -104,7 +105,8 @@ fn look_at_surroundings() {
     say("domain", first("/proc/sys/kernel/domainname", 0));
     let uptime: f64 = first("/proc/uptime", 0).parse().unwrap_or(f64::MAX);
     say("uptime", if uptime < 60.0 { "of this run" } else { "of the host" });
-    say("environment", std::env::vars_os().count());
+    // Every runtime makes up a home.
+    say("environment", std::env::vars_os().filter(|(name, _)| name != "HOME").count());
     let readable = |path: &str| fs::read(path).map_or(0, |bytes| bytes.len());
     for (key, path) in [("kcore", "/proc/kcore"), ("keys", "/proc/keys"), ("cmdline", "/proc/cmdline"), ("interrupts", "/proc/interrupts")]
     {

@@ -40,6 +40,8 @@ pub(crate) struct Description {
     pub(crate) writable_bytes: u64,
     /// Files and directories it may make.
     pub(crate) max_files: u64,
+    /// The engine may write to [`PLACES`] only.
+    pub(crate) read_only_root: bool,
     /// Size of `/dev/shm`, bytes.
     pub(crate) shared_memory_bytes: u64,
     /// Files to show inside; their bytes follow this description, in order.
@@ -48,7 +50,29 @@ pub(crate) struct Description {
     pub(crate) network: PathBuf,
     /// The run's control group.
     pub(crate) cgroup: Vec<View>,
+    /// The runtime that runs the container, if it is not our own.
+    pub(crate) foreign: Option<Foreign>,
 }
+
+/// A foreign runtime and what it has to be told besides.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Foreign {
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// It can give the container clocks of its own.
+    pub(crate) clocks: bool,
+    /// The run's control group from the root of the tree on.
+    pub(crate) group: PathBuf,
+    /// Memory and swap, bytes.
+    pub(crate) memory_bytes: u64,
+    /// Processes.
+    pub(crate) pids: u32,
+    /// CPU time per second, thousandths of a second.
+    pub(crate) milli_cpus: u32,
+}
+
+/// Where an engine with a read-only root may write all the same, besides `/dev/shm`; with permissions.
+pub(crate) const PLACES: [(&str, u32); 3] = [("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/run", 0o755)];
 
 /// What runs inside.
 #[derive(Clone, Debug, Serialize, Deserialize)]

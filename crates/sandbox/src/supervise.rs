@@ -41,6 +41,8 @@ pub(crate) struct Order {
     pub(crate) group: Group,
     pub(crate) book: LogBook,
     pub(crate) network: Arc<Recorder>,
+    /// What cannot be recorded, each a sentence.
+    pub(crate) not_recorded: Vec<String>,
 }
 
 /// A run in progress or over.
@@ -166,6 +168,7 @@ struct Supervisor<'a> {
     group: &'a Group,
     book: Arc<LogBook>,
     network: Arc<Recorder>,
+    not_recorded: Vec<String>,
     limits: Limits,
     started: &'a mpsc::Sender<()>,
     began: Option<Instant>,
@@ -185,8 +188,9 @@ impl<'a> Supervisor<'a> {
         theirs: UnixStream,
         started: &'a mpsc::Sender<()>,
     ) -> Result<RunRecord, Broken> {
-        let Order { helper, description, files, limits, group, book, network } = order;
+        let Order { helper, description, files, limits, group, book, network, not_recorded } = order;
         let book = Arc::new(book);
+        not_recorded.iter().for_each(|sentence| book.gate(sentence.clone()));
         let gone = |error: io::Error| Broken::Gone(error.to_string());
         spawn(&helper, theirs, &book).map_err(gone).and_then(|(child, readers)| {
             let sent = send(&ours, &description, &files);
@@ -198,6 +202,7 @@ impl<'a> Supervisor<'a> {
                 group: &group,
                 book: book.clone(),
                 network,
+                not_recorded,
                 limits,
                 started,
                 began: None,
@@ -306,6 +311,7 @@ impl<'a> Supervisor<'a> {
             denied: end.denied,
             deaf_to_sigterm: end.deaf,
             network: Some(self.network.finish()),
+            not_recorded: self.not_recorded.clone(),
         }
     }
 

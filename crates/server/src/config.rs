@@ -167,6 +167,8 @@ impl Default for Door {
 pub struct Sandbox {
     /// Unpacked layers kept for the next run, bytes; layers in use may take more.
     pub cache_bytes: u64,
+    /// OCI runtime that runs the containers, a name or a path; the built-in one if empty.
+    pub runtime: String,
 }
 
 /// Where blobs are kept.
@@ -252,7 +254,7 @@ impl Default for Registry {
 
 impl Default for Sandbox {
     fn default() -> Self {
-        Self { cache_bytes: 20 << 30 }
+        Self { cache_bytes: 20 << 30, runtime: String::new() }
     }
 }
 

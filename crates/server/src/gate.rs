@@ -260,6 +260,7 @@ pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, 
         pace: Pace::default(),
         wall: RunSetup::WALL.saturating_sub(run.spent),
         sample: sample.map(|file| OwnSample { file_name: file.name, mime_type: file.mime_type, bytes: file.bytes }),
+        read_only_root: app.policy.read_only_root,
     };
     let evidence = gather_run(&looked.fixed, &terms, setup).await;
     let baselines = baselines(app, build).await;

@@ -284,7 +284,8 @@ mod tests {
         let found = image::inspect(&packed, packed.top(), &Platform::host(), Caps::default(), &mut |_| None).unwrap();
         let kept = async |cache_bytes: u64| {
             let (data, listen) = (dir.path().to_owned(), SocketAddr::from(([127, 0, 0, 1], 0)));
-            let config = Config { data, listen, sandbox: crate::config::Sandbox { cache_bytes }, ..Config::default() };
+            let config =
+                Config { data, listen, sandbox: crate::config::Sandbox { cache_bytes, ..Default::default() }, ..Config::default() };
             let first = FirstStart { organization: None, email: None, password: None };
             let sandbox = Arc::new(Fake::scripted(Vec::new(), Exit::Exited { code: 0 }));
             let server = start(config, &first, sandbox).await.unwrap();

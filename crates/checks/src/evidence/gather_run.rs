@@ -51,6 +51,8 @@ pub struct RunSetup {
     pub wall: Duration,
     /// An input of the engine's own, in place of the samples of its category.
     pub sample: Option<OwnSample>,
+    /// Whether the engine's root file system is read-only, as the policy wants it.
+    pub read_only_root: bool,
 }
 
 /// An input that was given with the registration of an engine.
@@ -99,6 +101,7 @@ pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) 
         manifest,
         registration: registration_of(terms, capability, manifest),
         network: network_policy(terms.deployment_model, Some(manifest)),
+        read_only_root: setup.read_only_root,
         limits: Limits {
             wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
             ..Limits::certification(manifest.cluster_size, manifest.min_memory_required)

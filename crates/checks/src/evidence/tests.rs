@@ -124,6 +124,7 @@ fn record(exit: Exit) -> RunRecord {
         limits_hit: Vec::new(),
         denied: Some(Vec::new()),
         deaf_to_sigterm: false,
+        not_recorded: Vec::new(),
         network: Some(NetworkRecord::default()),
     }
 }

@@ -91,6 +91,7 @@ impl Setup {
                 payload: self.payload.as_object().unwrap().clone(),
             },
             network: NetworkPolicy::Isolated,
+            read_only_root: false,
             limits: self.limits,
             samples: self.samples.clone(),
             log: Arc::new(|_| ()),

@@ -204,6 +204,7 @@ async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Re
         pace: Pace::default(),
         wall: RunSetup::WALL.saturating_sub(began.elapsed()),
         sample,
+        read_only_root: policy.read_only_root,
     };
     let run: RunEvidence = gather_run(&fixed, &terms, setup).await;
     bar.finish_and_clear();

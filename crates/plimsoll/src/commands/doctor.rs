@@ -1,18 +1,32 @@
 //! `plimsoll doctor`: what this host allows, one line each, with the mend.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use sandbox::{
     doctor::{examine, kind},
     local::Helper,
 };
 
+use server::config::{Config, Overrides};
+
 use crate::log::say;
 
+#[derive(clap::Args)]
+pub struct Args {
+    /// Configuration file (TOML) of the server, for its `sandbox.runtime`
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
 /// Examines the host; 0 when engines can be run, 3 when not.
-pub fn run() -> ExitCode {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = Config::load(args.config.as_deref(), &Overrides::default())?;
+    let runtime = super::serve::runtime(&config)?;
     say(format_args!("host  {}", kind()));
-    let probes = examine(std::env::temp_dir().join(format!("plimsoll-doctor-{}", std::process::id())), Helper::default());
+    if let Some(runtime) = &runtime {
+        say(format_args!("runs  containers are run by {}", runtime.name()));
+    }
+    let probes = examine(std::env::temp_dir().join(format!("plimsoll-doctor-{}", std::process::id())), Helper::default(), runtime);
     for probe in &probes {
         let mark = match (probe.ok, probe.required) {
             (true, _) => "ok  ",
@@ -26,5 +40,5 @@ pub fn run() -> ExitCode {
     }
     let ready = probes.iter().all(|probe| probe.ok || !probe.required);
     say(if ready { "Engines can be run here." } else { "Engines cannot be run here; checks that need no run still work." });
-    if ready { ExitCode::SUCCESS } else { ExitCode::from(super::COULD_NOT_RUN) }
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(super::COULD_NOT_RUN) })
 }

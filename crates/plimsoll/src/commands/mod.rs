@@ -25,7 +25,7 @@ pub enum Command {
     /// Start a server, push a sample engine and watch it being certified
     Demo(demo::Args),
     /// Say what this host allows, and how to mend what it does not
-    Doctor,
+    Doctor(doctor::Args),
     /// Show the page of a check or rule
     Explain(explain::Args),
     /// Remove what nothing in the registry needs, or say what would go
@@ -41,7 +41,7 @@ pub enum Command {
 impl Command {
     /// Whether it needs the sandbox.
     pub fn runs_engines(&self) -> bool {
-        matches!(self, Self::Check(_) | Self::Demo(_) | Self::Doctor | Self::Serve(_))
+        matches!(self, Self::Check(_) | Self::Demo(_) | Self::Doctor(_) | Self::Serve(_))
     }
 }
 
@@ -54,7 +54,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Advisories(action) => advisories::run(action),
         Command::Check(args) => check::run(args),
         Command::Demo(args) => demo::run(args),
-        Command::Doctor => Ok(doctor::run()),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Gc(args) => gc::run(args),
         Command::Push(args) => push::run(args),

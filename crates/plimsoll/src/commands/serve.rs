@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use sandbox::{
-    Error, Sandbox,
+    Error, Runtime, Sandbox,
     local::{Helper, Local},
 };
 use secrecy::ExposeSecret;
@@ -46,7 +46,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Starts the server with this host's sandbox and clears what dead runs left.
 pub async fn start(config: Config, first: &FirstStart) -> anyhow::Result<Server> {
     let runs = std::path::absolute(config.data.join("runs"))?;
-    let sandbox = Arc::new(Local::new(runs, Helper::default()));
+    let sandbox = Arc::new(Local::new(runs, Helper::default()).run_by(runtime(&config)?));
     let server = server::start(config, first, sandbox.clone()).await?;
     // The data folder is ours alone now: what is left in it belongs to the dead.
     tokio::task::spawn_blocking(move || {
@@ -61,6 +61,12 @@ pub async fn start(config: Config, first: &FirstStart) -> anyhow::Result<Server>
     })
     .await?;
     Ok(server)
+}
+
+/// The runtime of the configuration; `None` for the built-in one.
+pub fn runtime(config: &Config) -> Result<Option<Runtime>, Error> {
+    let wanted = config.sandbox.runtime.as_str();
+    (!wanted.is_empty()).then(|| Runtime::find(wanted)).transpose()
 }
 
 /// The account of the first start, once.

@@ -23,6 +23,15 @@ pub(crate) struct CgroupMount {
     shown: PathBuf,
     unified: bool,
     controllers: Vec<&'static str>,
+    /// It has the controller that limits nothing here and that foreign runtimes insist on.
+    devices: bool,
+}
+
+impl CgroupMount {
+    /// A foreign runtime needs it, on a host of which we use this version.
+    pub(crate) fn is_for_runtimes(&self, unified: bool) -> bool {
+        if unified { self.unified } else { self.devices || !self.controllers.is_empty() }
+    }
 }
 
 /// Where the needed controllers are.
@@ -156,7 +165,8 @@ fn cgroup_mount(line: &str) -> Option<CgroupMount> {
         _ => return None,
     };
     let controllers = NEEDED.into_iter().chain([CPUSET]).filter(|name| !unified && options.contains(name)).collect();
-    Some(CgroupMount { path, shown, unified, controllers })
+    let devices = !unified && options.contains(&"devices");
+    Some(CgroupMount { path, shown, unified, controllers, devices })
 }
 
 /// The kernel writes space, tab, newline and backslash as three octal digits.

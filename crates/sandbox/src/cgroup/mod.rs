@@ -18,7 +18,7 @@ use std::{
 use model::run::Limits;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-pub(crate) use layout::{Layout, cgroup_mounts};
+pub(crate) use layout::{CgroupMount, Layout, cgroup_mounts};
 pub(crate) use usage::Usage;
 
 use crate::{Error, owner::owner_of};
@@ -102,6 +102,14 @@ impl Group {
         self.layout.roots().map(|root| root.join(PARENT).join(&self.name))
     }
 
+    /// The group as a runtime is told it: from the root of the tree on.
+    pub(crate) fn in_tree(&self) -> PathBuf {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let dir = self.dirs().next().unwrap_or_default();
+        let below = cgroup_mounts(&table).into_iter().filter_map(|mount| Some(dir.strip_prefix(&mount.path).ok()?.to_owned()));
+        Path::new("/").join(below.min_by_key(|below| below.components().count()).unwrap_or_default())
+    }
+
     /// Files that list the processes of the run; each lists all of them.
     pub(crate) fn members(&self) -> Vec<PathBuf> {
         self.dirs().take(1).map(|dir| dir.join("cgroup.procs")).collect()
@@ -146,6 +154,10 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.dirs().for_each(|dir| remove_dir(&dir));
+        // A foreign runtime makes one more where it finds another controller.
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let others = cgroup_mounts(&table).into_iter().filter(|mount| !self.layout.is_unified() && mount.is_for_runtimes(false));
+        others.map(|mount| mount.path.join(PARENT).join(&self.name)).for_each(|dir| remove_dir(&dir));
     }
 }
 
@@ -175,6 +187,23 @@ fn make_parent(layout: &Layout, parent: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Kills whatever is in a run's control groups, for whoever has only their directories.
+pub(crate) fn kill_in(groups: &[PathBuf]) {
+    let deadline = Instant::now() + EMPTY_WITHIN;
+    loop {
+        for group in groups {
+            // Each file is there in some of them only.
+            let _ = fs::write(group.join("pids.max"), "0");
+            let _ = fs::write(group.join("cgroup.kill"), "1");
+        }
+        let left: usize = groups.iter().map(|group| kill_members(group)).sum();
+        if left == 0 || Instant::now() >= deadline {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Kills the members of one directory and says how many there were.

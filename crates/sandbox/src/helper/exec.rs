@@ -23,9 +23,9 @@ use super::{
 use crate::{protocol::Program, seccomp::Filters};
 
 /// What a shell says of a program that is not there.
-const NOT_FOUND: i32 = 127;
+pub(super) const NOT_FOUND: i32 = 127;
 /// And of one that is there and cannot be run.
-const NOT_RUNNABLE: i32 = 126;
+pub(super) const NOT_RUNNABLE: i32 = 126;
 /// What Docker gives an engine that brings no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -44,11 +44,7 @@ impl Start {
     pub(crate) fn new(program: &Program, home: String, filters: Filters, mouth: Rc<PipeWriter>, post: Rc<UnixStream>) -> Self {
         let mut program = program.clone();
         if let Program::Engine { env, .. } = &mut program {
-            for (name, value) in [("PATH", DEFAULT_PATH), ("HOSTNAME", HOST_NAME), ("HOME", &home)] {
-                if !env.iter().any(|(there, _)| there == name) {
-                    env.push((name.to_owned(), value.to_owned()));
-                }
-            }
+            *env = complete(env, &home);
         }
         Self { program, filters, mouth, post }
     }
@@ -57,6 +53,13 @@ impl Start {
         say(&self.mouth, &Word::Failed { step: step.to_owned(), message });
         leave(NOT_RUNNABLE)
     }
+}
+
+/// The engine's variables, and those every program expects.
+pub(super) fn complete(env: &[(String, String)], home: &str) -> Vec<(String, String)> {
+    let expected = [("PATH", DEFAULT_PATH), ("HOSTNAME", HOST_NAME), ("HOME", home)];
+    let missing = expected.into_iter().filter(|(name, _)| !env.iter().any(|(there, _)| there == name));
+    env.iter().cloned().chain(missing.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
 
 impl Executor for Start {
@@ -119,9 +122,9 @@ fn close_all_but_stdio() {
 
 /// Why a program could not be run.
 #[derive(Debug, PartialEq, Eq)]
-struct Refusal {
-    code: i32,
-    message: String,
+pub(super) struct Refusal {
+    pub(super) code: i32,
+    pub(super) message: String,
 }
 
 /// Replaces this process; returns only if that fails.
@@ -151,12 +154,12 @@ fn become_program(args: &[String], env: &[(String, String)]) -> Refusal {
     }
 }
 
-fn not_found(message: String) -> Refusal {
+pub(super) fn not_found(message: String) -> Refusal {
     Refusal { code: NOT_FOUND, message: format!("cannot start the engine: {message}") }
 }
 
 /// Where a shell would look, in its order.
-fn candidates(name: &str, path: &str) -> Vec<String> {
+pub(super) fn candidates(name: &str, path: &str) -> Vec<String> {
     if name.contains('/') {
         return vec![name.to_owned()];
     }
@@ -197,7 +200,7 @@ fn explain(file: &str, error: &io::Error) -> Refusal {
 }
 
 /// The program named in a script's first line.
-fn interpreter(beginning: &[u8]) -> Option<String> {
+pub(super) fn interpreter(beginning: &[u8]) -> Option<String> {
     let line = beginning.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     let name = line.split_whitespace().next()?.to_owned();

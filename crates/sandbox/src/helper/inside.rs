@@ -51,6 +51,12 @@ impl Inside {
         Some(bytes)
     }
 
+    /// Kind and permissions of what a path leads to; `None` if it leads to nothing.
+    pub(crate) fn mode(&self, path: &str) -> Option<u32> {
+        let found = self.resolve(path, OFlags::PATH).ok()?;
+        Some(rustix::fs::fstat(&found).ok()?.st_mode)
+    }
+
     /// Opens a directory, making what is missing of it.
     pub(crate) fn make_dir(&self, path: &str) -> Result<OwnedFd, Errno> {
         let mut at = self.resolve("/", OFlags::PATH | OFlags::DIRECTORY)?;

@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Output, Trouble, during,
     exec::Start,
+    foreign,
     fork::{Side, fork_into},
+    guard::Guard,
     image::Prepared,
     listener::Listener,
     mounts::Private,
@@ -52,15 +54,29 @@ pub(crate) struct Started {
     pub(crate) fault: Option<(i32, String)>,
     /// Where the system calls are told that it is refused.
     pub(crate) listener: Option<Listener>,
+    /// Who ends it when this process dies, unless the kernel does.
+    pub(crate) guard: Option<Guard>,
 }
 
 /// Creates the container and waits until its program runs or cannot be run.
 pub(crate) fn launch(private: &Private, description: &Description, prepared: Prepared, output: Output) -> Result<Started, Trouble> {
+    give_output(private, &prepared, &output)?;
+    match &description.foreign {
+        Some(foreign) => foreign::launch(private, foreign, output),
+        None => launch_own(private, description, prepared, output),
+    }
+}
+
+fn give_output(private: &Private, prepared: &Prepared, output: &Output) -> Result<(), Trouble> {
     // An engine that opens /dev/stdout opens its pipe anew, and as an ordinary user may do that only with a pipe of its own.
     for pipe in [&output.stdout, &output.stderr] {
         let user = rustix::fs::Uid::from_raw(private.users().on_host(prepared.user.uid).unwrap_or(0));
         rustix::fs::fchown(pipe, Some(user), None).map_err(during("give the engine its output"))?;
     }
+    Ok(())
+}
+
+fn launch_own(private: &Private, description: &Description, prepared: Prepared, output: Output) -> Result<Started, Trouble> {
     let (ear, mouth) = io::pipe().map_err(during("make a pipe"))?;
     let filters = Filters::compile().map_err(during("compile the system call filter"))?;
     let mouth = Rc::new(mouth);
@@ -83,7 +99,7 @@ pub(crate) fn launch(private: &Private, description: &Description, prepared: Pre
         Side::Parent(launcher) => {
             drop((start, mouth, output));
             let (pid, fault) = listen(ear, launcher)?;
-            Ok(Started { pid, fault, listener: Listener::receive(&letterbox) })
+            Ok(Started { pid, fault, listener: Listener::receive(&letterbox), guard: None })
         }
     }
 }

@@ -20,7 +20,7 @@ use std::{
 use rustix::{
     fs::StatVfs,
     io::Errno,
-    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount},
+    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, mount_remount, unmount},
     thread::UnshareFlags,
 };
 
@@ -29,8 +29,8 @@ use super::{
     users::{Users, View},
 };
 use crate::{
-    cgroup::cgroup_mounts,
-    protocol::{Description, FileHead, Written},
+    cgroup::{CgroupMount, cgroup_mounts},
+    protocol::{Description, FileHead, PLACES, Program, Written},
 };
 
 /// Room for descriptions and state besides the injected files.
@@ -40,23 +40,32 @@ const STATE_BYTES: u64 = 4 << 20;
 pub(crate) struct Private {
     dir: PathBuf,
     users: Users,
+    read_only: bool,
 }
 
 impl Private {
     /// Makes the mount namespace and everything in it.
     pub(crate) fn make(description: &Description, users: Users) -> Result<Self, Trouble> {
+        // Later it would belong to another mount namespace.
+        let wants_probe = description.foreign.is_some() && matches!(description.program, Program::Probe(_));
+        let probe =
+            wants_probe.then(|| View::of(Path::new("/proc/self/exe"))).transpose().map_err(during("show the runtime what it needs"))?;
         unshare_mounts()?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(during("make mounts private"))?;
         let layers = layers(description, &users)?;
         // The image's root, being nobody here, must be able to pass, which the server's own directories do not let it.
         let open_place = users.are_mapped().then(|| ["/dev/shm", "/tmp"].map(PathBuf::from).into_iter().find(|dir| dir.is_dir()));
-        let private = Self { dir: open_place.flatten().unwrap_or_else(|| description.scratch.clone()), users };
+        let private =
+            Self { dir: open_place.flatten().unwrap_or_else(|| description.scratch.clone()), users, read_only: description.read_only_root };
         let injected: u64 = description.files.iter().map(|file| file.len).sum();
         tmpfs(&private.dir, &format!("size={},mode=711", STATE_BYTES + injected))?;
         for name in ["lower", "writable", "root", "cgroup", "files", "bundle", "state", "sys"] {
             make_dir(&private.path(name))?;
         }
         private.show_own_cgroup(description)?;
+        if description.foreign.is_some() {
+            private.show_to_runtime(probe)?;
+        }
         // Mounted from within the run's network, it shows the interfaces of that network and no others.
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
         mount(c"sysfs", private.path("sys"), c"sysfs", flags, None).map_err(during("mount the system's description"))?;
@@ -112,9 +121,23 @@ impl Private {
         }
     }
 
-    /// Where overlayfs keeps what the engine wrote.
-    pub(crate) fn upper(&self) -> PathBuf {
-        self.path("writable").join("upper")
+    /// Where what the engine wrote is kept, under the paths it has inside.
+    pub(crate) fn left(&self) -> PathBuf {
+        self.path("writable").join(if self.read_only { "places" } else { "upper" })
+    }
+
+    /// The directory shown at a place where an engine with a read-only root may write.
+    pub(crate) fn place(&self, inside: &str) -> PathBuf {
+        self.path("writable").join("places").join(inside.trim_start_matches('/'))
+    }
+
+    /// Once everything of ours is in it, a read-only root is closed. Done from here, where the kernel lets us whatever the users are.
+    pub(crate) fn seal(&self) -> Result<(), Trouble> {
+        if !self.read_only {
+            return Ok(());
+        }
+        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        mount_remount(self.root(), flags, c"").map_err(during("make the root file system read-only"))
     }
 
     /// Binds the run's own control groups and hides all others, so that neither libcontainer nor anything else in here can touch them: libcontainer
@@ -127,15 +150,34 @@ impl Private {
             make_dir(&target)?;
             mount_bind(&view.source, &target).map_err(during(step))?;
         }
-        for hidden in cgroup_mounts(&table).iter().rev() {
+        // A foreign runtime puts the first process into the group itself, and refuses a host that has both versions.
+        let unified = description.cgroup.iter().any(|view| view.unified);
+        let in_the_way = |mount: &&CgroupMount| description.foreign.is_none() || !mount.is_for_runtimes(unified);
+        for hidden in cgroup_mounts(&table).iter().filter(in_the_way).rev() {
             match unmount(&hidden.path, UnmountFlags::DETACH) {
                 // Mounts that root made cannot be taken away in a user namespace, but covered.
                 Err(Errno::INVAL) => tmpfs(&hidden.path, "size=4k,mode=555")?,
                 other => other.map_err(during(step))?,
             }
         }
+        if description.foreign.is_some() {
+            return Ok(());
+        }
         // libcontainer finds an empty version 1 here and leaves control groups alone.
         tmpfs(Path::new("/sys/fs/cgroup"), "size=4k,mode=555")
+    }
+
+    /// What only a foreign runtime needs: the user namespace by a name, and of a probe the program.
+    fn show_to_runtime(&self, probe: Option<View>) -> Result<(), Trouble> {
+        let step = "show the runtime what it needs";
+        let target = |name| File::create_new(self.path(name)).map(|_| self.path(name)).map_err(during(step));
+        if let Some(namespace) = self.users.namespace() {
+            mount_bind(&namespace, target("users")?).map_err(during(step))?;
+        }
+        if let Some(probe) = probe {
+            probe.show_at(&target("probe")?).map_err(during(step))?;
+        }
+        Ok(())
     }
 
     /// Where control group number `i` is bound.
@@ -146,12 +188,18 @@ impl Private {
     fn mount_root(&self, description: &Description, layers: Vec<View>) -> Result<(), Trouble> {
         let step = "mount the root file system";
         let writable = self.path("writable");
-        tmpfs(&writable, &format!("size={},nr_inodes={},mode=700", description.writable_bytes, description.max_files))?;
+        tmpfs(&writable, &format!("size={},nr_inodes={},mode=711", description.writable_bytes, description.max_files))?;
         let mut upper = fs::DirBuilder::new();
         upper.mode(0o755);
         upper.create(writable.join("upper")).map_err(during(step))?;
         self.give_to_root(&writable.join("upper"), step)?;
         make_dir(&writable.join("work"))?;
+        for (place, mode) in PLACES.iter().filter(|_| self.read_only) {
+            let dir = self.place(place);
+            fs::create_dir_all(&dir).map_err(during(step))?;
+            fs::set_permissions(&dir, fs::Permissions::from_mode(*mode)).map_err(during(step))?;
+            self.give_to_root(&dir, step)?;
+        }
         // An image may have links of these names. Putting a directory in place of one afterwards is more than overlayfs can do for an ordinary user.
         for name in ["dev", "proc", "sys"] {
             make_dir(&writable.join("upper").join(name))?;

@@ -1,6 +1,7 @@
 //! The run as an OCI runtime description (`config.json`), the form every runtime understands.
 //!
-//! The process in it is a placeholder: program, environment and system call filter are installed by [`super::exec`] in the last moment.
+//! For our own runtime the process in it is a placeholder: program, environment and system call filter are installed by [`super::exec`] in the last moment.
+//! A foreign one is told everything.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +9,12 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::{Value, json};
 
 use super::{
-    Trouble,
-    image::{HOST_NAME, Prepared},
+    Trouble, exec,
+    image::{HOST_NAME, PROBE, Prepared},
     mounts::Private,
     write_file,
 };
-use crate::protocol::Description;
+use crate::protocol::{Description, Foreign, PLACES, Program};
 
 /// Engines that open more files than this have a leak; programs that close every possible number would take forever with more.
 const OPEN_FILES: u64 = 65_536;
@@ -44,15 +45,17 @@ const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 pub(crate) fn write_bundle(private: &Private, description: &Description, prepared: &Prepared, sources: &[PathBuf]) -> Result<(), Trouble> {
     // The network is the one this process is in.
     let mut namespaces: Vec<Value> = ["pid", "ipc", "uts", "mount", "cgroup"].iter().map(|kind| json!({ "type": kind })).collect();
-    namespaces.extend(private.users().namespace().map(|path| json!({ "type": "user", "path": path })));
-    let offsets = time_offsets();
+    let foreign = description.foreign.as_ref();
+    let users = private.users().namespace().map(|path| if foreign.is_some() { private.path("users") } else { path });
+    namespaces.extend(users.map(|path| json!({ "type": "user", "path": path })));
+    let offsets = if foreign.is_none_or(|foreign| foreign.clocks) { time_offsets() } else { Value::Null };
     namespaces.extend((!offsets.is_null()).then(|| json!({ "type": "time" })));
-    let config = json!({
+    let mut config = json!({
         "ociVersion": "1.0.2",
         "root": { "path": private.root(), "readonly": false },
         "hostname": HOST_NAME,
         "domainname": "(none)",
-        "mounts": mounts(private, description, sources),
+        "mounts": mounts(private, description, prepared, sources),
         "process": process(description, prepared),
         "linux": {
             "namespaces": namespaces,
@@ -61,7 +64,51 @@ pub(crate) fn write_bundle(private: &Private, description: &Description, prepare
             "readonlyPaths": READ_ONLY,
         },
     });
+    if let Some(foreign) = foreign {
+        complete(&mut config, foreign, private);
+    }
     write_file(&private.path("bundle").join("config.json"), config.to_string().as_bytes())
+}
+
+/// What we do ourselves and a foreign runtime has to be told: ids, limits and the filter.
+fn complete(config: &mut Value, foreign: &Foreign, private: &Private) {
+    let mappings: Vec<Value> = private
+        .users()
+        .ranges()
+        .iter()
+        .map(|[inside, here, count]| json!({ "containerID": inside, "hostID": here, "size": count }))
+        .collect();
+    let period = 100_000;
+    let linux = &mut config["linux"];
+    if !mappings.is_empty() {
+        linux["uidMappings"] = json!(mappings);
+        linux["gidMappings"] = json!(mappings);
+    }
+    linux["cgroupsPath"] = json!(foreign.group);
+    linux["resources"] = json!({
+        "memory": { "limit": foreign.memory_bytes, "swap": foreign.memory_bytes },
+        "pids": { "limit": foreign.pids },
+        "cpu": { "quota": (u64::from(foreign.milli_cpus) * period / 1000).max(1000), "period": period },
+        "devices": [{ "allow": false, "access": "rwm" }],
+    });
+    linux["seccomp"] = crate::seccomp::profile();
+}
+
+/// Program and variables for a runtime that runs them itself.
+fn program(description: &Description, prepared: &Prepared) -> (Vec<String>, Vec<String>) {
+    if description.foreign.is_none() {
+        return (vec!["engine".to_owned()], Vec::new());
+    }
+    match &description.program {
+        Program::Engine { args, env } => {
+            let env = exec::complete(env, &prepared.user.home);
+            (args.clone(), env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+        }
+        Program::Probe(name) => {
+            let word = serde_json::to_string(name).unwrap_or_default();
+            ([PROBE.to_owned()].into_iter().chain(std::env::args().skip(1)).chain([word]).collect(), Vec::new())
+        }
+    }
 }
 
 /// Clocks that count from the start of the run: how long the host has been up is nobody's business. Nothing where the kernel cannot do it.
@@ -84,12 +131,13 @@ fn seconds_of(clock: libc::clockid_t) -> i64 {
 fn process(description: &Description, prepared: &Prepared) -> Value {
     let user = &prepared.user;
     let open_files = getrlimit(Resource::Nofile).maximum.map_or(OPEN_FILES, |hard| hard.min(OPEN_FILES));
+    let (args, env) = program(description, prepared);
     let limit = |kind: &str, value: u64| json!({ "type": kind, "soft": value, "hard": value });
     json!({
         "terminal": false,
         "user": { "uid": user.uid, "gid": user.gid, "additionalGids": user.groups },
-        "args": ["engine"],
-        "env": [],
+        "args": args,
+        "env": env,
         "cwd": prepared.working_dir,
         "capabilities": { "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": [] },
         "noNewPrivileges": true,
@@ -98,7 +146,7 @@ fn process(description: &Description, prepared: &Prepared) -> Value {
     })
 }
 
-fn mounts(private: &Private, description: &Description, sources: &[PathBuf]) -> Vec<Value> {
+fn mounts(private: &Private, description: &Description, prepared: &Prepared, sources: &[PathBuf]) -> Vec<Value> {
     let mount =
         |kind: &str, target: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
     let bind = |source: &Path, target: &Path, options: &[&str]| json!({ "destination": target, "type": "bind", "source": source, "options": options });
@@ -118,8 +166,14 @@ fn mounts(private: &Private, description: &Description, sources: &[PathBuf]) -> 
     for (i, view) in description.cgroup.iter().enumerate() {
         mounts.push(bind(&private.cgroup(i), &view.target, &locked));
     }
+    if description.read_only_root {
+        mounts.extend(PLACES.map(|(place, _)| bind(&private.place(place), Path::new(place), &["bind", "nosuid", "nodev"])));
+    }
     for (head, source) in description.files.iter().zip(sources) {
         mounts.push(bind(source, Path::new(&head.path), &["bind", "ro", "nosuid", "nodev"]));
+    }
+    for (source, target) in &prepared.probe {
+        mounts.push(bind(source, Path::new(target), &["bind", "ro", "nosuid", "nodev"]));
     }
     mounts
 }

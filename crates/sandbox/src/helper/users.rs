@@ -23,12 +23,13 @@ use super::{
 
 /// Ids of a run's own: all that packages and ordinary images use.
 const OWN: u32 = 1 << 16;
-/// Where those ranges begin on the host: far above every id that a system or a person has.
-const FIRST: u32 = 1 << 31;
+/// Where those ranges begin on the host: above every id that a system or a person has, behind those that systemd gives to containers, and low enough that
+/// the kernel lets them ping, which it does up to 2^31.
+const FIRST: u32 = 0x7000_0000;
 /// How many there are before they are used again.
-const RANGES: u32 = 1 << 14;
+const RANGES: u32 = 4094;
 /// Where the remaining ids are on the host; only rare images have such users, and all runs share them.
-const REST: u32 = FIRST + RANGES * OWN;
+const REST: u32 = 1 << 31;
 /// How many those are. The last number of all means "no id".
 const REST_COUNT: u32 = (1 << 30) - 2;
 
@@ -95,10 +96,14 @@ impl Users {
         self.mapped.as_ref().map(|mapped| format!("/proc/self/fd/{}", mapped.namespace.as_raw_fd()).into())
     }
 
+    /// Ids inside, on the host, and how many, for runtimes that want to be told; empty where they are the same.
+    pub(crate) fn ranges(&self) -> Vec<[u32; 3]> {
+        self.mapped.as_ref().map(|mapped| ranges(mapped.first).to_vec()).unwrap_or_default()
+    }
+
     /// A directory as the engine's users see it: whoever owns a file there owns it under the host's number. Nothing on the disk is changed.
     pub(crate) fn view_of(&self, directory: &Path) -> io::Result<View> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let mount = open_tree(CWD, directory, flags)?;
+        let View(mount) = View::of(directory)?;
         if let Some(mapped) = &self.mapped {
             map_mount(&mount, &mapped.namespace)?;
         }
@@ -110,16 +115,25 @@ impl Users {
 pub(crate) struct View(OwnedFd);
 
 impl View {
+    /// A file or directory as it is. Nothing of another mount namespace can be had.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self(open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?))
+    }
+
     /// Puts it somewhere.
     pub(crate) fn show_at(self, target: &Path) -> io::Result<()> {
         Ok(move_mount(self.0.as_fd(), "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
     }
 }
 
+fn ranges(first: u32) -> [[u32; 3]; 2] {
+    [[0, first, OWN], [OWN, REST, REST_COUNT]]
+}
+
 /// Writes the mapping of a process that has made a user namespace, and opens the namespace.
 fn namespace_of(child: Pid, first: u32) -> io::Result<OwnedFd> {
     let dir = PathBuf::from(format!("/proc/{}", child.as_raw_pid()));
-    let map = format!("0 {first} {OWN}\n{OWN} {REST} {REST_COUNT}\n");
+    let map: String = ranges(first).iter().map(|[inside, here, count]| format!("{inside} {here} {count}\n")).collect();
     for file in ["uid_map", "gid_map"] {
         fs::write(dir.join(file), &map)?;
     }
@@ -155,7 +169,8 @@ mod tests {
         assert_eq!(users.on_host(65_536), Some(REST));
         assert_eq!(users.on_host(1_000_650_000), Some(REST + 1_000_584_464), "numbers that some platforms choose for users fit in");
         assert_eq!(users.on_host(u32::MAX), None);
-        assert_eq!(REST.checked_add(REST_COUNT), Some(u32::MAX - 1), "the last number of all is no id");
+        assert!(REST.checked_add(REST_COUNT).is_some_and(|end| end < u32::MAX), "the last number of all is no id");
+        const { assert!(FIRST + RANGES * OWN <= REST, "no id belongs to two") };
         assert_eq!(Users::of_host().on_host(5), Some(5));
     }
 }

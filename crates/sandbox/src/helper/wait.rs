@@ -73,8 +73,9 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut
     end.stopped = request.is_some();
     end.denied = started.listener.map(Listener::into_denied);
     end.transferred = transferred;
-    end.files = written::files(&private.upper(), before);
+    end.files = written::files(&private.left(), before);
     send(control, &Report::Ended(end));
+    drop(started.guard);
     reap_the_rest();
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! libcontainer without its C library ignores the seccomp section of a run description in silence, so the filter is ours and is installed by ours.
 
+mod oci;
 mod table;
 mod watched;
 
@@ -15,6 +16,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
+pub(crate) use oci::profile;
 pub(crate) use watched::{answer, describe};
 
 /// Conditions that must all hold.

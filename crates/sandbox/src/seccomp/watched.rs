@@ -83,6 +83,19 @@ const FAMILIES: &[(i32, &str)] = &[
 /// `TIOCLINUX`, which libc does not have.
 const TIOCLINUX: u64 = 0x541c;
 
+/// What may be asked of a terminal, and is refused: typing into somebody else's.
+pub(super) const TERMINALS: [u32; 2] = [TIOCSTI as u32, TIOCLINUX as u32];
+
+/// The kernel's name of a told call.
+pub(super) fn name_of(call: i64) -> Option<&'static str> {
+    CALLS.iter().chain(CALLS_HERE).find(|(number, _)| *number == call).map(|(_, name)| *name)
+}
+
+/// The flags of clone that ask for a namespace.
+pub(super) fn namespace_flags() -> impl Iterator<Item = u32> + Clone {
+    NAMESPACES.iter().map(|(flag, _)| *flag as u32)
+}
+
 /// Told and refused whatever the arguments.
 pub(super) fn outright() -> impl Iterator<Item = i64> {
     CALLS.iter().chain(CALLS_HERE).map(|(call, _)| *call)
@@ -95,8 +108,7 @@ pub(super) fn told() -> Vec<(i32, Refusals)> {
     let mut not_permitted = plain;
     let asks_for = |(flag, _): &(i32, &str)| vec![(0, MaskedEq(u64::from(*flag as u32)), u64::from(*flag as u32))];
     not_permitted.push((SYS_clone, NAMESPACES.iter().map(asks_for).collect()));
-    // Typing into somebody's terminal.
-    not_permitted.push((SYS_ioctl, vec![vec![(1, Eq, TIOCSTI)], vec![(1, Eq, TIOCLINUX)]]));
+    not_permitted.push((SYS_ioctl, TERMINALS.iter().map(|request| vec![(1, Eq, u64::from(*request))]).collect()));
     vec![(EPERM, not_permitted), (ENOSYS, not_implemented), (EAFNOSUPPORT, no_such_family())]
 }
 
@@ -136,7 +148,7 @@ pub(crate) fn describe(call: i64, args: &[u64; 6]) -> String {
                 None => format!("{name}(another family)"),
             }
         }
-        _ => CALLS.iter().chain(CALLS_HERE).find(|(number, _)| *number == call).map_or("another call", |(_, name)| name).to_owned(),
+        _ => name_of(call).unwrap_or("another call").to_owned(),
     }
 }
 

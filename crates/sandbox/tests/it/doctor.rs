@@ -6,7 +6,11 @@ use std::{
     process::Command,
 };
 
-use sandbox::doctor::examine;
+use sandbox::{
+    Error, Sandbox,
+    doctor::examine,
+    local::{Helper, Local},
+};
 
 use crate::support::{Bench, helper};
 
@@ -14,7 +18,7 @@ use crate::support::{Bench, helper};
 fn everything_required_holds_here() {
     let bench = Bench::new();
     assert!(!bench.path("scratch").exists());
-    let lines = examine(bench.path("scratch"), helper());
+    let lines = examine(bench.path("scratch"), helper(), None);
     for line in &lines {
         println!("{} {:<24} {:<44} {}", if line.ok { "ok  " } else { "FAIL" }, line.id, line.title, line.detail);
     }
@@ -22,6 +26,21 @@ fn everything_required_holds_here() {
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(!bench.path("scratch").exists(), "it leaves nothing behind");
     assert!(lines.len() >= 13, "lines are missing: {lines:#?}");
+}
+
+#[test]
+fn a_host_that_is_not_ready_is_refused_with_the_mend_until_it_is_mended() {
+    let bench = Bench::new();
+    let program = bench.path("helper");
+    let local = Local::new(bench.path("scratch"), Helper::new(&program));
+    let error = local.open("test").map(drop).unwrap_err();
+    let said = error.to_string();
+    let Error::HostNotReady(failures) = error else { panic!("{said}") };
+    assert!(failures.iter().any(|failure| failure.id == "container.start"), "{failures:#?}");
+    assert!(failures.iter().all(|failure| !failure.detail.is_empty() && !failure.mend.is_empty()), "{failures:#?}");
+    assert!(said.contains("plimsoll doctor") && said.contains("container.start: "), "{said}");
+    std::os::unix::fs::symlink(helper().program, program).unwrap();
+    assert!(local.open("test").is_ok(), "a host that was mended needs no restart");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use sandbox::{Error, Running, Session};
 use crate::support::{Bench, helper, names, quiet, script_spec, stdout};
 
 /// Control groups that the process `pid` made, wherever on this host they are.
-fn groups_of(pid: u32) -> Vec<String> {
+pub fn groups_of(pid: u32) -> Vec<String> {
     let mut found = Vec::new();
     let mut places = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(place) = places.pop() {
@@ -34,9 +34,17 @@ fn groups_of(pid: u32) -> Vec<String> {
 }
 
 /// Processes with this word in their command line.
-fn processes(word: &str) -> Vec<u32> {
+pub fn processes(word: &str) -> Vec<u32> {
     let numbers = names(Path::new("/proc")).into_iter().filter_map(|name| name.parse().ok());
     numbers.filter(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains(word)).collect()
+}
+
+/// The helpers of this process.
+pub fn helpers() -> Vec<u32> {
+    let mine = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default().contains(&format!("PPid:\t{}\n", std::process::id()))
+    };
+    processes(helper().program.to_str().unwrap()).into_iter().filter(mine).collect()
 }
 
 /// What is asynchronous in the kernel gets a while.
@@ -126,11 +134,7 @@ fn a_helper_that_is_killed_takes_everything_along() {
     let running =
         start_and_listen(&bench, &*session, &script_spec(&format!("(sleep 1000; : {mark}) & echo up; : {mark}; sleep 1000; true")));
     assert!(!processes(&mark).is_empty() && !groups_of(std::process::id()).is_empty());
-    let program = helper().program;
-    let mine = |pid: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default().contains(&format!("PPid:\t{}\n", std::process::id()))
-    };
-    let helpers: Vec<_> = processes(program.to_str().unwrap()).into_iter().filter(mine).collect();
+    let helpers = helpers();
     assert_eq!(helpers.len(), 1);
     kill_process(Pid::from_raw(helpers[0] as i32).unwrap(), Signal::KILL).unwrap();
     let error = running.wait().unwrap_err();

@@ -13,7 +13,7 @@ use model::{
     run::{Exit, Limits, LogLine, RunRecord, RunSpec, Stream},
 };
 use sandbox::{
-    Error, LogSink, Rootfs, Sandbox, Session,
+    Error, LogSink, Rootfs, Runtime, Sandbox, Session,
     local::{Helper, Local},
 };
 
@@ -47,6 +47,12 @@ impl Bench {
         bench.file("base/etc/group", b"root:x:0:\napps:x:1001:\naudio:x:29:app\n", 0o644);
         bench.file("base/root/.keep", b"", 0o644);
         bench
+    }
+
+    /// With containers run by a runtime of this host instead of our own.
+    pub fn run_by(self, runtime: Option<&str>) -> Self {
+        let runtime = runtime.map(|name| Runtime::find(name).unwrap_or_else(|error| panic!("these tests run {name}: {error}")));
+        Self { local: self.local.run_by(runtime), dir: self.dir }
     }
 
     /// With a program in it that tries to get out.
@@ -134,6 +140,7 @@ pub fn spec(args: &[&str]) -> RunSpec {
         },
         files: Vec::new(),
         network: NetworkPolicy::Isolated,
+        read_only_root: false,
     }
 }
 

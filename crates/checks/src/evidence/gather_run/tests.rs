@@ -70,6 +70,7 @@ async fn run_in(packed: Packed, sandbox: Arc<dyn Sandbox>) -> (StaticEvidence, R
             last_words: Duration::from_millis(100),
             ..Pace::default()
         },
+        read_only_root: true,
     };
     let run = gather_run(&fixed, &Terms::default(), setup).await;
     (fixed, run)

@@ -108,6 +108,11 @@ pub fn of_vulnerability(severity: Level) -> Badge {
     }
 }
 
+/// What became of an attempt to reach something.
+pub fn of_attempt(allowed: bool) -> Badge {
+    if allowed { badge(Tone::Good, "✓", "allowed") } else { badge(Tone::Bad, "✕", "refused") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

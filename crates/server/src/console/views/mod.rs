@@ -11,6 +11,7 @@ mod failure;
 mod finding;
 mod log;
 mod login;
+mod network;
 mod paging;
 mod shell;
 mod tokens;
