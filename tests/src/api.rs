@@ -63,7 +63,7 @@ impl Api {
     /// # Panics
     /// When there is not exactly one of that name.
     #[track_caller]
-    fn category(&self, name: &str) -> String {
+    pub fn category(&self, name: &str) -> String {
         let query = "query($name: String) { engineCategories(name: $name) { count records { id name categoryType } } }";
         let data = self.ask(query, json!({ "name": name }));
         let found = &data["engineCategories"];

@@ -1,5 +1,7 @@
 //! What a run tried over the network, as a table.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use model::{
     network::destination,
     report::{Attempt, Report},
@@ -47,7 +49,7 @@ pub struct AttemptRow {
 
 /// The attempts in a report; `None` when the network of its run was not recorded or nothing was run.
 pub fn view(report: &Report) -> Option<NetworkView> {
-    let attempts = report.checks.iter().find_map(|check| check.attempts.as_ref())?;
+    let attempts = merged(report.checks.iter().find_map(|check| check.attempts.as_ref())?);
     let (passed, refused): (Vec<_>, Vec<_>) = attempts.iter().partition(|attempt| attempt.allowed);
     let summary = match (refused.len(), passed.len()) {
         (0, 0) => "The engine tried to reach nothing.".to_owned(),
@@ -58,6 +60,31 @@ pub fn view(report: &Report) -> Option<NetworkView> {
     let omitted = attempts.len().saturating_sub(ROWS) as u64;
     let more = (omitted > 0).then(|| format!("{} more in the report.", words::count(omitted, "destination")));
     Some(NetworkView { rows: refused.into_iter().chain(passed).take(ROWS).map(row).collect(), more, summary })
+}
+
+/// A name has an address of each kind, and programs try both; for people that is one destination.
+fn merged(attempts: &[Attempt]) -> Vec<Attempt> {
+    let key = |attempt: &Attempt| {
+        let Attempt { protocol, host, port, allowed, rule, question, server_name, .. } = attempt.clone();
+        (host.or(Some(attempt.address.clone())), protocol, port, allowed, rule, question, server_name)
+    };
+    let mut places: HashMap<_, usize> = HashMap::new();
+    let mut merged: Vec<Attempt> = Vec::new();
+    for attempt in attempts {
+        match places.entry(key(attempt)) {
+            Entry::Occupied(place) => {
+                let first = &mut merged[*place.get()];
+                first.count = first.count.saturating_add(attempt.count);
+                first.bytes = first.bytes.saturating_add(attempt.bytes);
+                first.sent = first.sent.saturating_add(attempt.sent);
+            }
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(attempt.clone());
+            }
+        }
+    }
+    merged
 }
 
 fn row(attempt: &Attempt) -> AttemptRow {
@@ -121,15 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn both_addresses_of_a_name_are_one_destination() {
+        let other = Attempt { address: "198.18.0.1".into(), count: 2, bytes: 100, sent: 100, ..attempt(Some("api.example.com"), false) };
+        let view = with(Some(vec![attempt(Some("api.example.com"), false), other])).unwrap();
+        let [row] = view.rows.as_slice() else { panic!("{view:#?}") };
+        assert_eq!((row.times.as_str(), row.bytes.as_str()), ("5 times, after 12.4 s", "600 bytes out, 200 bytes in"));
+        assert_eq!(view.summary, "1 destination, all refused.");
+    }
+
+    #[test]
     fn refused_ones_come_first_and_what_is_left_out_is_counted() {
-        let mut attempts = vec![attempt(Some("api.example.com"), true); 40];
-        attempts.extend(vec![attempt(None, false); 20]);
+        let numbered = |host: Option<&str>, allowed, n: u16| Attempt { port: Some(443 + n), ..attempt(host, allowed) };
+        let mut attempts: Vec<_> = (0..40).map(|n| numbered(Some("api.example.com"), true, 39 - n)).collect();
+        attempts.extend((0..20).map(|n| numbered(None, false, n)));
         let view = with(Some(attempts)).unwrap();
         assert_eq!((view.rows.len(), view.more.as_deref()), (50, Some("10 destinations more in the report.")));
         assert_eq!(view.summary, "60 destinations: 20 refused, 40 allowed.");
         let [first, .., last] = view.rows.as_slice() else { panic!("rows") };
         assert_eq!((first.destination.as_str(), first.badge.word), ("[2001:db8::1]:443", "refused"));
-        assert_eq!((last.destination.as_str(), last.badge.word), ("api.example.com:443", "allowed"));
+        assert_eq!((last.destination.as_str(), last.badge.word), ("api.example.com:453", "allowed"));
         assert_eq!(first.remark, "TLS name: inner.example.com");
         assert_eq!((first.times.as_str(), first.bytes.as_str()), ("3 times, after 12.4 s", "500 bytes out, 200 bytes in"));
     }
