@@ -26,6 +26,7 @@ const PACKAGES: [(&str, &str); 19] = [
     ("skopeo", "skopeo"),
     ("tar", "tar"),
     ("umount", "mount"),
+    ("unshare", "util-linux"),
 ];
 
 /// A program of [`PACKAGES`], ready to get its arguments.

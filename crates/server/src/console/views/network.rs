@@ -98,7 +98,8 @@ fn row(attempt: &Attempt) -> AttemptRow {
     };
     let times = if attempt.count == 1 { "once".to_owned() } else { format!("{} times", attempt.count) };
     AttemptRow {
-        destination: destination(host, attempt.port),
+        // Of a question for a name, the port says nothing.
+        destination: destination(host, attempt.port.filter(|_| attempt.protocol != "dns" || attempt.host.is_none())),
         remark: [asked, greeted].into_iter().flatten().collect::<Vec<_>>().join("; "),
         protocol: attempt.protocol.clone(),
         process: attempt.process.clone().unwrap_or_default(),
