@@ -2,7 +2,7 @@
 
 import gzip, re, subprocess
 
-from common import ADVISORIES, Table, database, folder, layout, ours, records, run
+from questions import ADVISORIES, Table, database, folder, layout, ours, records, run
 
 RELEASE = "bookworm"
 PACKAGES = "ca-certificates,curl,openssl,libxml2,python3,openssh-client,git,sudo,gnupg,libexpat1,perl"

@@ -3,7 +3,7 @@
 import json, os, subprocess
 
 import programs
-from common import WORK, ADVISORIES, Table, database, folder, layout, ours, records
+from questions import ADVISORIES, Table, database, folder, layout, ours, records
 
 table = Table("A Go program, beside govulncheck")
 root = folder("go-root")

@@ -2,7 +2,7 @@
 
 from packaging.version import InvalidVersion, Version
 
-from common import Table, database, ours, records
+from questions import Table, database, ours, records
 
 table = Table("Versions that PyPI's advisories list")
 

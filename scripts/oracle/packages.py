@@ -3,7 +3,7 @@
 import json, os, re, shutil, zipfile
 
 import programs
-from common import ROOT, TOOLS, Table, folder, layout, ours, run
+from questions import ROOT, TOOLS, Table, folder, layout, ours, run
 
 table = Table("Packages of images, beside syft")
 # Names of ours, and types of syft.

@@ -2,7 +2,7 @@
 
 import os, shutil, subprocess
 
-from common import TOOLS, folder, run
+from questions import TOOLS, folder, run
 
 GO = """package main
 

@@ -3,7 +3,7 @@
 import json, subprocess
 
 import programs
-from common import TOOLS, WORK, ADVISORIES, Table, database, folder, layout, ours, records
+from questions import ADVISORIES, TOOLS, Table, database, folder, layout, ours, records
 
 table = Table("A Rust program, beside cargo-audit")
 root = folder("rust-root")

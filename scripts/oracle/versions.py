@@ -8,7 +8,7 @@ import functools, json, os, random, subprocess
 
 from packaging.version import InvalidVersion, Version
 
-from common import ROOT, Table, ours, records, run
+from questions import ROOT, Table, ours, records, run
 
 PAIRS = 25_000
 table = Table("Orders of versions")
