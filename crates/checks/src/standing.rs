@@ -103,6 +103,11 @@ pub fn millis(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
+/// A time as advisories write it.
+pub fn iso(at: i64) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
 /// A day, for people.
 pub fn day(at: i64) -> String {
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| "an unknown day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())

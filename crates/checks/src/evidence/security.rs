@@ -24,7 +24,7 @@ pub enum SecurityEvidence {
 pub struct Scanned {
     /// Identity of the database.
     pub database: String,
-    /// How new its youngest record is, RFC 3339.
+    /// How new its youngest record is that is not dated into the future, RFC 3339; empty when nobody can say.
     pub newest: String,
     /// When it was looked at, epoch milliseconds.
     pub at: i64,
@@ -60,7 +60,7 @@ impl Scanned {
         warnings.extend(further);
         Ok(Self {
             database: database.id(),
-            newest: database.meta().newest.clone(),
+            newest: database.meta().newest_until(&crate::standing::iso(at)).unwrap_or_default().to_owned(),
             at,
             system: inventory.system.clone(),
             packages: inventory.packages.len(),

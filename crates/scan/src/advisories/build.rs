@@ -151,6 +151,7 @@ impl Builder {
         let mut body = Vec::new();
         let mut packages: BTreeMap<(String, String), Vec<AffectedRecord>> = BTreeMap::new();
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut recent: BTreeSet<String> = BTreeSet::new();
         for record in std::mem::take(&mut self.records).into_values() {
             if record.withdrawn.is_some() {
                 self.left_out.withdrawn += 1;
@@ -162,7 +163,10 @@ impl Builder {
             }
             let place = append(&mut body, &self.advisory(&record));
             meta.advisories += 1;
-            meta.newest = std::mem::take(&mut meta.newest).max(record.modified);
+            recent.insert(record.modified.chars().take(40).collect());
+            if recent.len() > Meta::RECENT {
+                recent.pop_first();
+            }
             let names: BTreeSet<&str> = parts.iter().map(|part| part.0.as_str()).collect();
             names.into_iter().for_each(|name| *counts.entry(name.to_owned()).or_default() += 1);
             for (ecosystem, name, mut affected) in parts {
@@ -173,6 +177,8 @@ impl Builder {
         if meta.advisories == 0 {
             return Err(Error::Empty);
         }
+        meta.recent = recent.into_iter().rev().collect();
+        meta.newest = meta.recent.first().cloned().unwrap_or_default();
         meta.packages = packages.len() as u64;
         meta.ecosystems = counts.into_iter().collect();
         meta.left_out = self.left_out;

@@ -18,7 +18,7 @@ use crate::severity::{Score, Severity};
 
 pub(super) const MAGIC: [u8; 8] = *b"PLIMADV\n";
 /// Grows whenever an older program would misread the file.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 pub(super) const HEADER: usize = 88;
 pub(super) const ENTRY: usize = 24;
 
@@ -128,8 +128,21 @@ pub struct Meta {
     pub ecosystems: Vec<(String, u64)>,
     /// The youngest `modified` of its records, RFC 3339: how old the knowledge is.
     pub newest: String,
+    /// The youngest times at which records were modified, the youngest first: one record that a slip of the pen dates into the future must not
+    /// keep a database young for ever.
+    pub recent: Vec<String>,
     /// What was left out while it was built.
     pub left_out: LeftOut,
+}
+
+impl Meta {
+    /// Times kept.
+    pub(super) const RECENT: usize = 100;
+
+    /// The youngest `modified` that is not behind `now` (RFC 3339, UTC); `None` when all that are kept are.
+    pub fn newest_until(&self, now: &str) -> Option<&str> {
+        self.recent.iter().map(String::as_str).find(|modified| !modified.is_empty() && *modified <= now)
+    }
 }
 
 /// Records and parts of records that were not taken, by reason.

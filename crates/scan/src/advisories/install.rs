@@ -31,12 +31,14 @@ pub fn install(new: &Path, target: &Path, allow_older: bool) -> Result<Installed
     found.verify()?;
     // A present one that cannot be used keeps nobody from a good one.
     if let Ok(present) = Database::open(target) {
-        let (present_is_whole, newest) = (present.verify().is_ok(), &present.meta().newest);
+        let (present_is_whole, known) = (present.verify().is_ok(), present.meta());
         if present_is_whole && present.id() == found.id() {
             return Ok(Installed::Same);
         }
-        if !allow_older && found.meta().newest < *newest {
-            return Err(Error::Older { new: found.meta().newest.clone(), present: newest.clone() });
+        // Time by time from the youngest: what both have, such as a date in the future, says nothing.
+        let differs = found.meta().recent.iter().zip(&known.recent).find(|(new, present)| new != present);
+        if let Some((new, present)) = differs.filter(|(new, present)| !allow_older && new < present) {
+            return Err(Error::Older { new: new.clone(), present: present.clone() });
         }
     }
     let failed = |action: &'static str, path: &Path| {
@@ -103,6 +105,27 @@ mod tests {
         assert_eq!(id(&target), second);
         install(&older, &target, true).unwrap();
         assert_eq!((id(&target), id(&former)), (first, second));
+    }
+
+    #[test]
+    fn a_record_dated_into_the_future_keeps_nothing_young() {
+        let dir = tempfile::tempdir().unwrap();
+        made(dir.path(), "1", "A", "2026-01-01T00:00:00Z");
+        made(dir.path(), "1", "B", "2099-01-01T00:00:00Z");
+        let build = |names: &[&str], to: &str| {
+            let mut builder = Builder::default();
+            names.iter().for_each(|name| builder.add(&dir.path().join(format!("{name}.json")), &mut |_| {}).unwrap());
+            builder.write(&dir.path().join(to)).unwrap()
+        };
+        let meta = build(&["A", "B"], "older.db");
+        assert_eq!(meta.newest_until("2026-02-01T00:00:00Z"), Some("2026-01-01T00:00:00Z"));
+        assert_eq!(meta.newest_until("2025-02-01T00:00:00Z"), None);
+        made(dir.path(), "1", "C", "2026-01-15T00:00:00Z");
+        build(&["A", "B", "C"], "newer.db");
+        let target = dir.path().join("a.db");
+        install(&dir.path().join("newer.db"), &target, false).unwrap();
+        let error = install(&dir.path().join("older.db"), &target, false).unwrap_err().to_string();
+        assert!(error.contains("2026-01-01") && error.contains("2026-01-15"), "{error}");
     }
 
     #[test]
