@@ -12,7 +12,7 @@ const COSINES: [f64; 9] = [
     0.980_785_280_403_230_4,
     0.923_879_532_511_286_7,
     0.831_469_612_302_545_2,
-    0.707_106_781_186_547_5,
+    std::f64::consts::FRAC_1_SQRT_2,
     0.555_570_233_019_602_2,
     0.382_683_432_365_089_8,
     0.195_090_322_016_128_3,
@@ -123,7 +123,7 @@ fn write_block(bits: &mut Bits, block: &[i32; 64], before: i32, symbols: &[u8]) 
     bits.value(difference);
     let mut zeros = 0u8;
     let last = block.iter().rposition(|value| *value != 0).unwrap_or(0);
-    for value in &block[1..=last.max(0)] {
+    for value in &block[1..=last] {
         if *value == 0 {
             zeros += 1;
             continue;

@@ -229,6 +229,7 @@ mod tests {
         report.verdict = Verdict::NotTestable;
         assert!(sentence(BuildStatus::Invalid, Some(&report), &[]).contains("not to blame"));
         report.errors.clear();
+        report.verdict = Verdict::Available;
         assert_eq!(
             sentence(BuildStatus::Available, Some(&report), &[]),
             "Passed: nothing blocks this build; 1 warning worth a look; 1 check could not be run by the gate."
