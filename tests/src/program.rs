@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Programs the tests use, with the Debian package each is in.
-const PACKAGES: [(&str, &str); 19] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("bash", "bash"),
     ("buildah", "buildah"),
     ("chromedriver", "chromium-driver"),

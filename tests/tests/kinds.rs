@@ -283,6 +283,7 @@ impl Gate {
             log: Arc::new(|_| ()),
             seed: *Digest::of(&number.to_le_bytes()).hex().as_bytes().first_chunk::<32>().unwrap(),
             started_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            read_only_root: false,
             pace: pace(),
             wall: row.wall_ms.map_or(Duration::from_secs(60), Duration::from_millis),
             sample: None,

@@ -26,7 +26,7 @@ fn document(number: u32) -> String {
         let word = WORDS[((index * 7 + number) % 12) as usize];
         let confidence = f64::from(50 + (index * 13 + number) % 50) / 100.0;
         let best = json!({ "word": word, "confidence": confidence, "bestPath": true, "utteranceLength": 1 });
-        let words = if index % 20 == 0 {
+        let words = if index.is_multiple_of(20) {
             json!([best, { "word": WORDS[((index + 5) % 12) as usize], "confidence": 0.11, "bestPath": false, "utteranceLength": 1 }])
         } else {
             json!([best])

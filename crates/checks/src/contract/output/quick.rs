@@ -107,9 +107,8 @@ impl<'a> Quick<'a> {
             }
         }
         self.space();
-        let names = rest.iter().filter(|member| member.key == "validationContracts").map(|member| &member.node);
-        let named =
-            names.last()?.value.list()?.iter().map(|name| name.value.text()).collect::<Vec<_>>() == [Some(transcript::CONTRACT.name)];
+        let last = rest.iter().rfind(|member| member.key == "validationContracts");
+        let named = last?.node.value.list()?.iter().map(|name| name.value.text()).collect::<Vec<_>>() == [Some(transcript::CONTRACT.name)];
         let root = Node { at: 0, value: Value::Object(rest) };
         let mut checker = Checker::default();
         preamble::check(&root, &mut checker);
