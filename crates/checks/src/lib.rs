@@ -22,7 +22,7 @@ pub use checks::CHECKS;
 pub use evidence::{Evidence, RunEvidence, StaticEvidence, Terms};
 pub use judge::{Check, Draft, Judge, Judgement, Needs, Stage, judge};
 pub use policy::{Blocks, Mode, Policy, RULES_VERSION, Threshold, Unscanned, Vulnerabilities};
-pub use report::{ReportMeta, report};
+pub use report::{ReportMeta, merge, report};
 
 /// Why a report could not be written down.
 #[derive(Debug, thiserror::Error)]

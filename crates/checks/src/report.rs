@@ -90,7 +90,42 @@ pub fn report(meta: &ReportMeta, evidence: &Evidence, results: Vec<CheckResult>,
             || run.is_some_and(|run| run.ran_out_in.is_some() || run.record.exit == Exit::TimedOut),
         findings_hash: canonical_hash(&findings),
         checks: results,
+        basis: None,
+        reused: None,
     }
+}
+
+/// A report in which some checks stand as in `fresh` and all others as in `stored`, with everything that follows from the checks.
+pub fn merge(stored: &Report, fresh: &Report, is_fresh: impl Fn(&str) -> bool) -> Report {
+    let mut report = stored.clone();
+    for check in &mut report.checks {
+        if let Some(new) = fresh.checks.iter().find(|new| new.id == check.id && is_fresh(&new.id)) {
+            *check = new.clone();
+        }
+    }
+    if is_fresh("security") {
+        report.vulnerabilities.clone_from(&fresh.vulnerabilities);
+        report.vulnerability_counts.clone_from(&fresh.vulnerability_counts);
+        report.scan.clone_from(&fresh.scan);
+    }
+    let findings: Vec<Finding> = report.checks.iter().flat_map(|check| check.findings.iter().cloned()).collect();
+    let of = |blocking: bool| findings.iter().filter(move |finding| (finding.severity == Severity::Error) == blocking);
+    report.errors = of(true).flat_map(sentences).collect();
+    report.warnings = of(false).flat_map(sentences).collect();
+    report.findings_hash = canonical_hash(&findings);
+    report.policy.clone_from(&fresh.policy);
+    report.verdict = if report.checks.iter().any(|check| check.status == CheckStatus::Failed) {
+        Verdict::Invalid
+    } else if stored.verdict == Verdict::NotTestable && fresh.verdict != Verdict::Available {
+        if report.errors.is_empty() {
+            report.errors.clone_from(&stored.errors);
+        }
+        Verdict::NotTestable
+    } else {
+        Verdict::Available
+    };
+    report.success = report.errors.is_empty();
+    report
 }
 
 /// What the engine tried to reach stands at the check that judges it.

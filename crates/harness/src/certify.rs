@@ -43,29 +43,10 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
     };
     let deadline = Deadline::start(job.limits.wall_ms);
     let journal = Journal::new(Arc::clone(&job.log), deadline);
-    let session = open(&job).await?;
-    let (listener, address) = listen(&job, &session).await?;
-    let desk = Arc::new(desk(&job, address));
-    let _server = api::serve(listener, Arc::clone(&desk));
-    let batch_task = if plan.kind == EngineKind::Batch { job.samples.first().map(|sample| desk.open(sample)) } else { None };
-    let spec = spec(&job, &plan, &desk, batch_task.as_ref());
-    journal.say(&format!("starting {}", plan.args.join(" ").chars().take(300).collect::<String>()));
-    let running = start(&job, &session, spec).await?;
-    let _stop = StopOnDrop(Arc::clone(&running));
-    let (ended, waiter) = watch_end(&running);
-    let mut run = Run {
-        samples: &job.samples,
-        desk: Arc::clone(&desk),
-        client: Client::new(session, &job.pace, job.caps.clone()),
-        deadline,
-        started: deadline.elapsed(),
-        pace: &job.pace,
-        journal: journal.clone(),
-        ended,
-        streaming: matches!(job.manifest.engine_mode, EngineMode::Stream | EngineMode::Batch),
-        without_chunk: job.command.var(WITHOUT_CHUNK).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
-        boundary: Ids::new(job.seed).letters("boundary", 0, 24),
-    };
+    let staged = stage(&job, &plan, &journal).await?;
+    let _stop = StopOnDrop(Arc::clone(&staged.running));
+    let mut run = run_of(&job, &staged, deadline, &journal);
+    let Staged { desk, server: _server, running, waiter, .. } = staged;
     let report = drive(&mut run, &plan).await;
     if let Some(phase) = report.ran_out_in {
         journal.say(&format!("the time of the run ({} s) is over: {phase:?}", job.limits.wall_ms / 1000));
@@ -90,15 +71,56 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
     }))
 }
 
+/// An engine that was started, with everything around it.
+pub(crate) struct Staged {
+    pub(crate) session: Arc<dyn Session>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) server: api::Server,
+    pub(crate) running: Arc<dyn Running>,
+    pub(crate) ended: Ended,
+    pub(crate) waiter: Waiter,
+}
+
+/// Makes the surroundings and starts the engine.
+pub(crate) async fn stage(job: &Job<'_>, plan: &Plan, journal: &Journal) -> Result<Staged, Error> {
+    let session = open(job).await?;
+    let (listener, address) = listen(job, &session).await?;
+    let desk = Arc::new(desk(job, address));
+    let server = api::serve(listener, Arc::clone(&desk));
+    let batch_task = if plan.kind == EngineKind::Batch { job.samples.first().map(|sample| desk.open(sample)) } else { None };
+    let spec = spec(job, plan, &desk, batch_task.as_ref());
+    journal.say(&format!("starting {}", plan.args.join(" ").chars().take(300).collect::<String>()));
+    let running = start(job, &session, spec).await?;
+    let (ended, waiter) = watch_end(&running);
+    Ok(Staged { session, desk, server, running, ended, waiter })
+}
+
+/// What the drivers of an engine share.
+pub(crate) fn run_of<'a>(job: &'a Job<'_>, staged: &Staged, deadline: Deadline, journal: &Journal) -> Run<'a> {
+    Run {
+        samples: &job.samples,
+        desk: Arc::clone(&staged.desk),
+        client: Client::new(Arc::clone(&staged.session), &job.pace, job.caps.clone()),
+        deadline,
+        started: deadline.elapsed(),
+        pace: &job.pace,
+        journal: journal.clone(),
+        ended: staged.ended.clone(),
+        streaming: matches!(job.manifest.engine_mode, EngineMode::Stream | EngineMode::Batch),
+        without_chunk: job.command.var(WITHOUT_CHUNK).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+        boundary: Ids::new(job.seed).letters("boundary", 0, 24),
+    }
+}
+
 /// What is to be done, decided before anything is started.
-struct Plan {
-    kind: EngineKind,
-    args: Vec<String>,
-    hooks: Option<Hooks>,
+pub(crate) struct Plan {
+    pub(crate) kind: EngineKind,
+    pub(crate) args: Vec<String>,
+    pub(crate) hooks: Option<Hooks>,
 }
 
 /// Why nothing is started.
-enum NotRun {
+pub(crate) enum NotRun {
     Started(NotStarted),
     Testable(NotTestable),
 }
@@ -109,7 +131,7 @@ impl From<NotStarted> for NotRun {
     }
 }
 
-fn plan(job: &Job<'_>) -> Result<Plan, NotRun> {
+pub(crate) fn plan(job: &Job<'_>) -> Result<Plan, NotRun> {
     let kind = kind_of(&job.command, job.manifest);
     let waits = |word: &str| word.trim().eq_ignore_ascii_case("push");
     if kind != EngineKind::Webhook && job.manifest.category.as_deref().is_some_and(waits) {
@@ -195,7 +217,7 @@ async fn start(job: &Job<'_>, session: &Arc<dyn Session>, spec: RunSpec) -> Resu
     blocking(job, "start the engine", move || session.start(&rootfs, &spec, log).map(Arc::from)).await
 }
 
-type Waiter = JoinHandle<Result<RunRecord, sandbox::Error>>;
+pub(crate) type Waiter = JoinHandle<Result<RunRecord, sandbox::Error>>;
 
 /// Waits for the end on a thread of its own and tells everybody when it is there.
 fn watch_end(running: &Arc<dyn Running>) -> (Ended, Waiter) {

@@ -27,6 +27,7 @@ mod difference;
 pub mod graphql;
 mod hook;
 mod ids;
+mod instance;
 mod journal;
 mod kind;
 mod listening;
@@ -37,6 +38,7 @@ pub mod samples;
 mod webhook;
 
 pub use certify::certify;
+pub use instance::{Instance, Placed, place};
 pub use kind::{DRIVER_PATH, kind_of};
 pub use model::run::{NotStarted, NotTestable, Outcome};
 pub use samples::Sample;

@@ -39,6 +39,12 @@ impl Ended {
         *self.0.borrow()
     }
 
+    /// Waits until it has ended, however long that takes.
+    pub(crate) async fn always(&mut self) {
+        // An error means that nobody watches any more: the run is over.
+        let _ = self.0.wait_for(|ended| *ended).await;
+    }
+
     /// Waits until it has ended, at most for `limit`; true if it has.
     pub(crate) async fn within(&mut self, limit: Duration) -> bool {
         // A sender that is gone means that nobody watches any more: the run is over.

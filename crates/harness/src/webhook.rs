@@ -69,7 +69,7 @@ async fn process(run: &mut Run<'_>, hook: &Hook, exchanges: &mut Vec<Exchange>) 
 }
 
 /// Asks until the answer is 200 or 500, the process has ended, or the limit is reached.
-async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> (Ready, Option<SocketAddr>) {
+pub(crate) async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> (Ready, Option<SocketAddr>) {
     let limit = run.pace.ready_limit;
     let since_start = |run: &Run<'_>| run.deadline.elapsed().saturating_sub(run.started);
     let (mut polls, mut pause, mut last) = (0u32, run.pace.ready_poll_first, String::from("it was not asked"));

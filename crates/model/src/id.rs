@@ -42,6 +42,10 @@ uuid_id!(
     JobId
 );
 uuid_id!(
+    /// An invitation to join an organization.
+    InvitationId
+);
+uuid_id!(
     /// A token a program logs in with.
     TokenId
 );

@@ -9,6 +9,7 @@ pub mod id;
 pub mod manifest;
 pub mod name;
 pub mod network;
+pub mod organization;
 pub mod report;
 pub mod run;
 pub mod waiver;

@@ -129,6 +129,10 @@ pub enum Verdict {
     Invalid,
     /// The gate itself could not finish; the build is not to blame.
     NotTestable,
+    /// Gate B passed: it may be approved.
+    ApprovedCandidate,
+    /// Gate B failed.
+    Disapproved,
 }
 
 /// A request of the test run, as the report shows it.
@@ -320,6 +324,45 @@ pub struct Report {
     pub timed_out: bool,
     /// [`crate::finding::canonical_hash`] over all findings.
     pub findings_hash: Digest,
+    /// What the results depend on; equal bases give equal results. Absent on a laptop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+    /// What was not run again because nothing it depends on had changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<Reused>,
+}
+
+/// What the results of a gate depend on, each as an identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Basis {
+    /// The image.
+    pub image: Digest,
+    /// The advisories; `None` without any.
+    pub advisories: Option<String>,
+    /// Rules and policy.
+    pub policy: Digest,
+    /// The sample inputs.
+    pub samples: Digest,
+    /// Deployment model and test payload of the engine.
+    pub settings: Digest,
+}
+
+impl Basis {
+    /// Whether a test run under this basis would be the same under the other one. Advisories do not matter for it.
+    pub fn same_run(&self, other: &Self) -> bool {
+        (&self.image, &self.policy, &self.samples, &self.settings) == (&other.image, &other.policy, &other.samples, &other.settings)
+    }
+}
+
+/// Results taken over from an earlier gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reused {
+    /// Ids of the checks.
+    pub checks: Vec<String>,
+    /// Why, in a sentence.
+    pub because: String,
 }
 
 impl Report {

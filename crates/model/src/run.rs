@@ -57,6 +57,14 @@ impl Limits {
         }
     }
 
+    /// The limits of a live engine: those it was certified under, without an end.
+    pub fn production(size: ClusterSize, min_memory_mb: Option<f64>) -> Self {
+        Self { wall_ms: Self::WITHOUT_END_MS, ..Self::certification(size, min_memory_mb) }
+    }
+
+    /// Ten years: longer than any server runs.
+    const WITHOUT_END_MS: u64 = 10 * 365 * 24 * 3_600_000;
+
     /// Each file costs about a kilobyte of kernel memory, which counts as the engine's.
     fn default_files() -> u64 {
         200_000

@@ -27,3 +27,11 @@ async function copy(code, label) {
 }
 
 addCopyButtons(document);
+
+// The secret of an invitation stands behind the # of its link, so that no server and no log ever sees it as an address.
+for (const field of document.querySelectorAll("[data-from-hash]")) {
+  if (location.hash.length > 1) {
+    field.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+  }
+}

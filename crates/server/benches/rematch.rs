@@ -129,6 +129,7 @@ async fn fill(server: &Server) -> Result<()> {
             pushed_at: 0,
             created_at: 0,
             modified_at: 0,
+            life: store::build_life::Life::default(),
         };
         builds::insert(&mut tx, &build).await?;
         let inventory = inventory(&mut numbers)?;

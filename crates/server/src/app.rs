@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     advisories::Advisories,
-    auth::{access_token::AccessTokens, credentials::Credentials},
+    auth::{access_token::AccessTokens, credentials::Credentials, windows::Windows},
     config::Config,
     graphql::GateSchema,
+    instances::Instances,
     told::Told,
 };
 
@@ -34,6 +35,8 @@ pub struct App {
     pub logs: BuildLogs,
     /// Unpacked layers.
     pub layers: Arc<LayerCache>,
+    /// Engines that run for live builds.
+    pub instances: Instances,
     /// Where engines run.
     pub sandbox: Arc<dyn Sandbox>,
     /// Advisories, if a database is configured.
@@ -44,6 +47,8 @@ pub struct App {
     pub credentials: Credentials,
     /// Tokens that the registry issues.
     pub tokens: AccessTokens,
+    /// How much everybody asks of the API.
+    pub windows: Windows,
     /// The API.
     pub schema: GateSchema,
     /// Wakes the workers.

@@ -29,6 +29,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// Advisories.
     pub advisories: Advisories,
+    /// The API.
+    pub api: Api,
     /// The gate.
     pub gate: Gate,
     /// Connections.
@@ -56,6 +58,22 @@ pub struct Validate {
 impl Default for Validate {
     fn default() -> Self {
         Self { unknown_fields: Default::default(), invalid_status: 400 }
+    }
+}
+
+/// Settings of the API.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Requests of one token within ten seconds; 0: no limit. Whoever has no token counts by address.
+    pub token_requests: u32,
+    /// Requests of one organization within ten seconds; 0: no limit.
+    pub organization_requests: u32,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { token_requests: 2_000, organization_requests: 10_000 }
     }
 }
 
@@ -213,6 +231,7 @@ impl Default for Config {
             public_url: String::new(),
             trusted_proxies: Vec::new(),
             advisories: Advisories::default(),
+            api: Api::default(),
             gate: Gate::default(),
             http: Http::default(),
             registry: Registry::default(),

@@ -126,7 +126,14 @@ impl From<sqlx::Error> for Problem {
 
 impl axum::response::IntoResponse for Problem {
     fn into_response(self) -> axum::response::Response {
-        let body = json!({"errors": [{"name": self.name(), "message": self.message(), "data": self.data()}]});
+        let body = json!({"errors": [{
+            "message": self.message(),
+            "name": self.name(),
+            "time_thrown": crate::clock::iso(crate::clock::now_ms()),
+            "data": self.data(),
+            "path": [],
+            "locations": [],
+        }]});
         let mut response = (self.status(), axum::Json(body)).into_response();
         if let Self::RateLimited { retry_after } = self {
             response.headers_mut().insert("retry-after", retry_after.into());

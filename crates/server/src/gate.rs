@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use checks::{
-    Evidence, RunEvidence, Stage, StaticEvidence, Terms,
+    CHECKS, Evidence, Needs, RunEvidence, Stage, StaticEvidence, Terms,
     benchmark::{Baseline, Truth},
-    evidence::{ImageEvidence, ManifestEvidence, OwnSample, RunSetup, SecurityEvidence, gather_run, gather_static, platform},
+    evidence::{
+        ImageEvidence, ManifestEvidence, OwnSample, Placement, RunSetup, SecurityEvidence, gather_run, gather_static, place, platform,
+    },
 };
-use harness::Pace;
+use harness::{Pace, samples};
 use image::LayerEvidence;
 use model::{
     build::BuildStatus,
@@ -15,7 +17,7 @@ use model::{
     finding::{Finding, Severity},
     id::{EngineId, OrganizationId},
     name::RepoName,
-    report::Report,
+    report::{Basis, Report, Reused, Verdict},
     waiver::Waiver,
 };
 use serde_json::Value;
@@ -212,7 +214,27 @@ fn report(app: &App, build: &Build, evidence: &Evidence, stage: Stage, baselines
         image: app.image_reference(&build.repository, &build.tag),
         baselines,
     };
-    checks::report(&meta, evidence, results, &app.policy)
+    let mut report = checks::report(&meta, evidence, results, &app.policy);
+    report.basis = Some(basis(app, build, evidence, &report));
+    report
+}
+
+/// What the results depend on.
+fn basis(app: &App, build: &Build, evidence: &Evidence, report: &Report) -> Basis {
+    let formats = evidence.manifest().map(samples::formats_of).unwrap_or_default();
+    let mut sent = Vec::new();
+    for sample in samples::for_capability(evidence.capability(), &formats) {
+        sent.extend_from_slice(format!("{} {} {}\n", sample.id, sample.mime_type, Digest::of(&sample.bytes)).as_bytes());
+    }
+    let terms = &evidence.terms;
+    let settings = serde_json::json!([terms.capability.map(|capability| capability.as_str()), terms.deployment_model, terms.payload]);
+    Basis {
+        image: build.digest.clone(),
+        advisories: report.scan.as_ref().and_then(|scan| scan.pointer("/database/id")).and_then(Value::as_str).map(str::to_owned),
+        policy: app.policy.id(),
+        samples: Digest::of(&sent),
+        settings: Digest::of(settings.to_string().as_bytes()),
+    }
 }
 
 /// The report before the run: what the image alone tells.
@@ -236,8 +258,36 @@ pub fn lost_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -
     report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Refused(refusal)), Stage::Complete, Vec::new())
 }
 
+/// What a run needs besides the image.
+pub struct Lane {
+    /// Name of the run: `[a-z0-9-]`, at most 64 characters.
+    pub run_id: String,
+    /// Receives each log line.
+    pub log: sandbox::LogSink,
+    /// How much of the time of the run is spent.
+    pub spent: Duration,
+}
+
+impl Lane {
+    fn setup(self, app: &App, source: Arc<PushedImage>) -> RunSetup {
+        RunSetup {
+            sandbox: app.sandbox.clone(),
+            layers: app.layers.clone(),
+            source,
+            run_id: self.run_id,
+            log: self.log,
+            seed: clock::random(),
+            started_at: jiff::Timestamp::from_millisecond(clock::now_ms()).unwrap_or_default(),
+            pace: Pace::default(),
+            wall: RunSetup::WALL.saturating_sub(self.spent),
+            sample: None,
+            read_only_root: app.policy.read_only_root,
+        }
+    }
+}
+
 /// Runs the engine and judges everything.
-pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, run: Certification) -> Report {
+pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, lane: Lane) -> Report {
     let mut terms = terms(engine, &looked);
     let own = |kind| engine_files::get(app.db.read(), engine.id, kind);
     let file = |found: Result<Option<EngineFile>, store::Error>| {
@@ -249,30 +299,63 @@ pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, 
     let sample = file(own(Kind::Sample).await);
     // What was read when it was given is read again.
     terms.truth = file(own(Kind::Truth).await).and_then(|file| Truth::read(&file.bytes).ok());
-    let setup = RunSetup {
-        sandbox: app.sandbox.clone(),
-        layers: app.layers.clone(),
-        source: looked.source,
-        run_id: run.id,
-        log: run.log,
-        seed: clock::random(),
-        started_at: jiff::Timestamp::from_millisecond(clock::now_ms()).unwrap_or_default(),
-        pace: Pace::default(),
-        wall: RunSetup::WALL.saturating_sub(run.spent),
-        sample: sample.map(|file| OwnSample { file_name: file.name, mime_type: file.mime_type, bytes: file.bytes }),
-        read_only_root: app.policy.read_only_root,
-    };
+    let sample = sample.map(|file| OwnSample { file_name: file.name, mime_type: file.mime_type, bytes: file.bytes });
+    let setup = RunSetup { sample, ..lane.setup(app, looked.source) };
     let evidence = gather_run(&looked.fixed, &terms, setup).await;
     let baselines = baselines(app, build).await;
     report(app, build, &looked.fixed.with(terms, evidence), Stage::Complete, baselines)
 }
 
-/// One attempt to certify.
-pub struct Certification {
-    /// Name of the run.
-    pub id: String,
-    /// Receives each line of its log.
-    pub log: sandbox::LogSink,
-    /// How much of its time is spent.
-    pub spent: Duration,
+/// Starts the engine so that it stays.
+pub async fn deploy(app: &App, engine: &Engine, looked: Looked, lane: Lane) -> Placement {
+    place(&looked.fixed, &terms(engine, &looked), lane.setup(app, looked.source)).await
+}
+
+/// Whether a check looks at the image alone.
+pub fn is_static(id: &str) -> bool {
+    CHECKS.iter().any(|check| check.id == id && check.needs == Needs::Static)
+}
+
+/// Gate B, first phase: what the image alone tells today, put into the report of gate A.
+pub fn review_static(app: &App, build: &Build, engine: &Engine, looked: &Looked, stored: &Report) -> Report {
+    let fresh = static_report(app, build, engine, looked);
+    let mut report = checks::merge(stored, &fresh, is_static);
+    if let (Some(basis), Some(old)) = (&mut report.basis, &fresh.basis) {
+        // The run is still that of the stored report.
+        basis.advisories.clone_from(&old.advisories);
+    }
+    of_gate_b(report)
+}
+
+/// Gate B, second phase: everything that may have changed since the test run of `stored`, whose static part is of today.
+pub async fn review_run(app: &App, build: &Build, engine: &Engine, looked: Looked, stored: &Report, lane: Lane) -> Report {
+    let today = static_report(app, build, engine, &looked).basis;
+    let same_run = matches!((&stored.basis, &today), (Some(old), Some(new)) if old.same_run(new));
+    if !same_run || stored.verdict == Verdict::NotTestable {
+        return of_gate_b(certify(app, build, engine, looked, lane).await);
+    }
+    let checks = stored.checks.iter().map(|check| check.id.clone()).filter(|id| !is_static(id)).collect();
+    let because = "the image, the policy, the samples and the settings of the engine are those of the earlier test run".to_owned();
+    (lane.log)(model::run::LogLine {
+        at_ms: 0,
+        stream: model::run::Stream::Gate,
+        text: format!("the test run is not repeated: {because}"),
+    });
+    of_gate_b(Report { reused: Some(Reused { checks, because }), ..stored.clone() })
+}
+
+/// One check anew, everything else as it stands in `stored`.
+pub async fn recheck(app: &App, build: &Build, engine: &Engine, looked: Looked, stored: &Report, check: &str, lane: Lane) -> Report {
+    let fresh = if is_static(check) { static_report(app, build, engine, &looked) } else { certify(app, build, engine, looked, lane).await };
+    of_gate_b(checks::merge(stored, &fresh, |id| id == check))
+}
+
+fn of_gate_b(mut report: Report) -> Report {
+    report.gate = "certification".to_owned();
+    report.verdict = match report.verdict {
+        Verdict::Available => Verdict::ApprovedCandidate,
+        Verdict::Invalid => Verdict::Disapproved,
+        other => other,
+    };
+    report
 }

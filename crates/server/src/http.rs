@@ -20,7 +20,7 @@ use crate::{
     auth::{self, Caller, permission::Permission, token_endpoint},
     console, engine_files,
     error::Problem,
-    graphql, sbom, tools,
+    graphql, sbom, served_report, tools,
 };
 
 /// Every route of the server.
@@ -28,6 +28,7 @@ pub fn router(app: Arc<App>, registry: Router) -> Router {
     let registry = registry.layer(from_fn_with_state(app.clone(), auth::registry::middleware));
     let api = Router::new()
         .route("/v3/graphql", post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
+        .route("/v3/graphiql", get(console::query_page))
         .route("/v3/builds/{id}/report", get(report))
         .route("/v3/engines/{id}/manifest", get(engine_manifest))
         .route("/v3/engines/{id}/sample", engine_files::routes(Kind::Sample))
@@ -80,7 +81,8 @@ async fn report(
     if builds::organization(app.db.read(), build).await? != Some(caller.organization) {
         return Err(missing());
     }
-    let document = builds::report(app.db.read(), build).await?.ok_or_else(missing)?;
+    let row = builds::by_id(app.db.read(), build).await?.ok_or_else(missing)?;
+    let document = served_report::document(app.db.read(), &row).await?.ok_or_else(missing)?.to_string();
     let file = format!("attachment; filename=\"build-report-{build}.json\"");
     let headers = [
         (header::CONTENT_TYPE, "application/json".to_owned()),

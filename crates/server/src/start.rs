@@ -31,12 +31,15 @@ use crate::{
     auth::{
         access_token::{AccessTokens, SERVICE},
         credentials::Credentials,
+        windows::Windows,
     },
     clock,
     config::Config,
     control, door,
     error::chain,
-    graphql, http, jobs,
+    graphql, http,
+    instances::Instances,
+    jobs,
     keeper::Keeper,
     listen,
     ops::first_start::{FirstStart, Made, first_start},
@@ -58,7 +61,17 @@ pub struct Server {
     pub made: Option<Made>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    _engines: EndEngines,
     _lock: File,
+}
+
+/// Ends the live engines with the server, also with one that is dropped in the middle.
+struct EndEngines(Arc<App>);
+
+impl Drop for EndEngines {
+    fn drop(&mut self) {
+        self.0.instances.drop_all();
+    }
 }
 
 /// Starts a server; returns when it answers requests.
@@ -92,10 +105,12 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     tasks.spawn(jobs::collect_garbage(keeper, stop.clone()));
     tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
     tasks.spawn(jobs::watch_advisories(app.clone(), stop.clone()));
+    tasks.spawn(jobs::keep_instances(app.clone(), stop.clone()));
     for n in 0..app.config.gate.workers.max(1) {
         tasks.spawn(jobs::work(app.clone(), format!("worker-{}-{n}", std::process::id()), stop.clone()));
     }
-    Ok(Server { app, made, stop, tasks, _lock: lock })
+    let _engines = EndEngines(app.clone());
+    Ok(Server { app, made, stop, tasks, _engines, _lock: lock })
 }
 
 impl Server {
@@ -181,11 +196,13 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         evidence: EvidenceFiles::open(&data.join("evidence"))?,
         logs: BuildLogs::open(&data.join("logs"))?,
         layers: Arc::new(layers),
+        instances: Instances::default(),
         sandbox,
         advisories: Advisories::open(&config.advisories.path)?,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),
         tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
+        windows: Windows::new(&config.api),
         schema: graphql::schema(),
         work: Notify::new(),
         stop: CancellationToken::new(),

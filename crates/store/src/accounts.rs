@@ -1,6 +1,9 @@
 //! Organizations, users and their sessions.
 
-use model::id::{OrganizationId, UserId};
+use model::{
+    id::{OrganizationId, UserId},
+    organization::Settings,
+};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::{db::RightsChange, error::Error};
@@ -51,7 +54,7 @@ impl TryFrom<UserRow> for User {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn organization(db: &SqlitePool, id: OrganizationId) -> Result<Option<String>, Error> {
+pub async fn organization(db: impl sqlx::SqliteExecutor<'_>, id: OrganizationId) -> Result<Option<String>, Error> {
     Ok(sqlx::query_scalar("SELECT name FROM organizations WHERE id = $1").bind(id.0).fetch_optional(db).await?)
 }
 
@@ -59,7 +62,7 @@ pub async fn organization(db: &SqlitePool, id: OrganizationId) -> Result<Option<
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn organizations(db: &SqlitePool) -> Result<Vec<(OrganizationId, String)>, Error> {
+pub async fn organizations(db: impl sqlx::SqliteExecutor<'_>) -> Result<Vec<(OrganizationId, String)>, Error> {
     let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM organizations ORDER BY id").fetch_all(db).await?;
     Ok(rows.into_iter().map(|(id, name)| (OrganizationId(id), name)).collect())
 }
@@ -72,6 +75,58 @@ pub async fn insert_organization(tx: &mut Transaction<'_, Sqlite>, id: Organizat
     let insert = sqlx::query("INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)");
     insert.bind(id.0).bind(name).bind(now).execute(&mut **tx).await?;
     Ok(())
+}
+
+/// What an organization decided about its own rules; the defaults for one that is not there.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn settings(db: impl sqlx::SqliteExecutor<'_>, id: OrganizationId) -> Result<Settings, Error> {
+    let text: Option<String> = sqlx::query_scalar("SELECT settings FROM organizations WHERE id = $1").bind(id.0).fetch_optional(db).await?;
+    let text = text.unwrap_or_else(|| "{}".into());
+    serde_json::from_str(&text).map_err(|_| Error::row("organizations", "settings document", &text))
+}
+
+/// Replaces the settings and the name of an organization.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn set_settings(tx: &mut Transaction<'_, Sqlite>, id: OrganizationId, name: &str, settings: &Settings) -> Result<(), Error> {
+    let text = serde_json::to_string(settings).map_err(|error| Error::row("organizations", "settings document", &error.to_string()))?;
+    let update = sqlx::query("UPDATE organizations SET settings = $2, name = $3 WHERE id = $1");
+    update.bind(id.0).bind(text).bind(name).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Whether this is the organization of the first start, and how many accounts it has that carry one of these roles.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn first_and_with_roles(db: impl sqlx::SqliteExecutor<'_>, id: OrganizationId, roles: &[&str]) -> Result<(bool, i64), Error> {
+    // Roles are words joined by commas; a comma on both sides makes each of them findable.
+    let found: (bool, i64) = sqlx::query_as(
+        "SELECT $1 = (SELECT id FROM organizations ORDER BY created_at, id LIMIT 1), (SELECT count(*) FROM users u WHERE organization_id = $1 \
+         AND EXISTS (SELECT 1 FROM json_each($2) r WHERE instr(',' || u.roles || ',', ',' || r.value || ',') > 0))",
+    )
+    .bind(id.0)
+    .bind(serde_json::to_string(roles).unwrap_or_default())
+    .fetch_one(db)
+    .await?;
+    Ok(found)
+}
+
+/// The accounts of an organization, by login name.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn users(db: &SqlitePool, organization: OrganizationId, offset: i64, limit: i64) -> Result<Vec<User>, Error> {
+    let rows: Vec<UserRow> = sqlx::query_as("SELECT * FROM users WHERE organization_id = $1 ORDER BY email LIMIT $2 OFFSET $3")
+        .bind(organization.0)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(db)
+        .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 /// How many users there are in all.
@@ -115,7 +170,7 @@ pub async fn user_by_email(db: &SqlitePool, email: &str) -> Result<Option<User>,
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn user_by_id(db: &SqlitePool, id: UserId) -> Result<Option<User>, Error> {
+pub async fn user_by_id(db: impl sqlx::SqliteExecutor<'_>, id: UserId) -> Result<Option<User>, Error> {
     let row: Option<UserRow> = sqlx::query_as("SELECT * FROM users WHERE id = $1").bind(id.to_string()).fetch_optional(db).await?;
     row.map(TryInto::try_into).transpose()
 }

@@ -1,14 +1,20 @@
 //! Builds, their history and their reports.
 
+use std::collections::HashMap;
+
 use model::{
     build::BuildStatus,
     digest::Digest,
+    finding::Severity,
     id::{BuildId, EngineId, OrganizationId},
     report::Report,
 };
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use crate::error::Error;
+use crate::{
+    build_life::{Life, LifeRow},
+    error::Error,
+};
 
 /// One build, as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +43,8 @@ pub struct Build {
     pub created_at: i64,
     /// Epoch milliseconds.
     pub modified_at: i64,
+    /// What else is known of its life.
+    pub life: Life,
 }
 
 #[derive(sqlx::FromRow)]
@@ -53,6 +61,8 @@ struct BuildRow {
     pushed_at: i64,
     created_at: i64,
     modified_at: i64,
+    #[sqlx(flatten)]
+    life: LifeRow,
 }
 
 impl TryFrom<BuildRow> for Build {
@@ -72,6 +82,7 @@ impl TryFrom<BuildRow> for Build {
             pushed_at: row.pushed_at,
             created_at: row.created_at,
             modified_at: row.modified_at,
+            life: row.life.try_into()?,
         })
     }
 }
@@ -83,7 +94,7 @@ impl TryFrom<BuildRow> for Build {
 pub async fn insert(tx: &mut Transaction<'_, Sqlite>, build: &Build) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO builds (id, engine_id, version, status, repository, tag, digest, manifest, pushed_by, pushed_at, created_at, \
-         modified_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         modified_at, organization_id) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, organization_id FROM engines WHERE id = $2",
     )
     .bind(build.id.to_string())
     .bind(build.engine.to_string())
@@ -109,6 +120,90 @@ pub async fn insert(tx: &mut Transaction<'_, Sqlite>, build: &Build) -> Result<(
 pub async fn by_id(db: &SqlitePool, id: BuildId) -> Result<Option<Build>, Error> {
     let row: Option<BuildRow> = sqlx::query_as("SELECT * FROM builds WHERE id = $1").bind(id.to_string()).fetch_optional(db).await?;
     row.map(TryInto::try_into).transpose()
+}
+
+/// One build, read inside a writing transaction.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn lock(tx: &mut Transaction<'_, Sqlite>, id: BuildId) -> Result<Option<Build>, Error> {
+    let row: Option<BuildRow> = sqlx::query_as("SELECT * FROM builds WHERE id = $1").bind(id.to_string()).fetch_optional(&mut **tx).await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Undeleted builds of an engine in these statuses, read inside a writing transaction; the one that came to its status first comes first.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn lock_all(tx: &mut Transaction<'_, Sqlite>, engine: EngineId, statuses: &[BuildStatus]) -> Result<Vec<Build>, Error> {
+    let wanted = serde_json::to_string(statuses).unwrap_or_else(|_| "[]".into());
+    let rows: Vec<BuildRow> = sqlx::query_as(
+        "SELECT * FROM builds WHERE engine_id = $1 AND status IN (SELECT value FROM json_each($2)) ORDER BY modified_at, version",
+    )
+    .bind(engine.to_string())
+    .bind(wanted)
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// The live build of an engine.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn live(db: &SqlitePool, engine: EngineId) -> Result<Option<Build>, Error> {
+    let row: Option<BuildRow> = sqlx::query_as("SELECT * FROM builds WHERE engine_id = $1 AND status = 'deployed'")
+        .bind(engine.to_string())
+        .fetch_optional(db)
+        .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// The paused build of an engine that was live last.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn last_good(db: &SqlitePool, engine: EngineId) -> Result<Option<Build>, Error> {
+    let row: Option<BuildRow> = sqlx::query_as(
+        "SELECT * FROM builds WHERE engine_id = $1 AND status = 'paused' AND deployed_at IS NOT NULL ORDER BY deployed_at DESC LIMIT 1",
+    )
+    .bind(engine.to_string())
+    .fetch_optional(db)
+    .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// The ids of all live builds of all organizations.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn all_live(db: &SqlitePool) -> Result<Vec<BuildId>, Error> {
+    let ids: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM builds INDEXED BY builds_live WHERE status = 'deployed'").fetch_all(db).await?;
+    ids.iter().map(|id| id.parse().map_err(|_| Error::row("builds", "build id", id))).collect()
+}
+
+/// What waits for a decision in an organization, the longest waiting first: submitted builds, then refused ones with an open appeal.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn queue(db: &SqlitePool, organization: OrganizationId, offset: i64, limit: i64) -> Result<Vec<Build>, Error> {
+    // Each half is cut by its own index before both are sorted together, so that a long queue costs no more than its first page.
+    let rows: Vec<BuildRow> = sqlx::query_as(
+        "SELECT * FROM (
+             SELECT * FROM (SELECT *, submitted_at AS waits_since FROM builds WHERE organization_id = $1 AND status = 'pending'
+                            ORDER BY submitted_at, id LIMIT $2 + $3)
+             UNION ALL
+             SELECT * FROM (SELECT *, appealed_at AS waits_since FROM builds WHERE organization_id = $1 AND appealed_at IS NOT NULL
+                            AND status <> 'pending' ORDER BY appealed_at LIMIT $2 + $3)
+         ) ORDER BY waits_since, id LIMIT $3 OFFSET $2",
+    )
+    .bind(organization.0)
+    .bind(offset)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 /// The undeleted build of this digest, read inside a writing transaction.
@@ -144,13 +239,52 @@ pub async fn list(db: &SqlitePool, engine: EngineId, statuses: &[BuildStatus], o
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// The newest undeleted build of each of these engines, and the statuses that occur among its builds.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn overview(db: &SqlitePool, engines: &[EngineId]) -> Result<HashMap<EngineId, (Option<Build>, Vec<BuildStatus>)>, Error> {
+    let ids = serde_json::to_string(engines).unwrap_or_else(|_| "[]".into());
+    let mut all: HashMap<EngineId, (Option<Build>, Vec<BuildStatus>)> = HashMap::new();
+    let rows: Vec<BuildRow> = sqlx::query_as(
+        "SELECT * FROM builds WHERE id IN (SELECT (SELECT id FROM builds WHERE engine_id = e.value AND status <> 'deleted' \
+         ORDER BY version DESC LIMIT 1) FROM json_each($1) e)",
+    )
+    .bind(&ids)
+    .fetch_all(db)
+    .await?;
+    for row in rows {
+        let build = Build::try_from(row)?;
+        let engine = build.engine;
+        all.entry(engine).or_default().0 = Some(build);
+    }
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "SELECT e.value, s.value FROM json_each($1) e, json_each($2) s \
+         WHERE EXISTS (SELECT 1 FROM builds WHERE engine_id = e.value AND status = s.value)",
+    )
+    .bind(&ids)
+    .bind(serde_json::to_string(&BuildStatus::ALL).unwrap_or_default())
+    .fetch_all(db)
+    .await?;
+    for (engine, status) in rows {
+        let engine = engine.parse().map_err(|_| Error::row("builds", "engine id", &engine))?;
+        all.entry(engine).or_default().1.push(status.parse().map_err(|_| Error::row("builds", "build status", &status))?);
+    }
+    Ok(all)
+}
+
 /// The statuses of all builds of one engine: what its state derives from.
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::Row`].
 pub async fn statuses(db: &SqlitePool, engine: EngineId) -> Result<Vec<BuildStatus>, Error> {
+    // One look into the index per status, however many builds there are.
     let words: Vec<String> =
-        sqlx::query_scalar("SELECT DISTINCT status FROM builds WHERE engine_id = $1").bind(engine.to_string()).fetch_all(db).await?;
+        sqlx::query_scalar("SELECT value FROM json_each($2) WHERE EXISTS (SELECT 1 FROM builds WHERE engine_id = $1 AND status = value)")
+            .bind(engine.to_string())
+            .bind(serde_json::to_string(&BuildStatus::ALL).unwrap_or_default())
+            .fetch_all(db)
+            .await?;
     words.iter().map(|word| word.parse().map_err(|_| Error::row("builds", "build status", word))).collect()
 }
 
@@ -240,6 +374,13 @@ pub async fn insert_report(tx: &mut Transaction<'_, Sqlite>, id: BuildId, report
     .bind(now)
     .execute(&mut **tx)
     .await?;
+    // Kept beside the build: lists of builds must not read reports.
+    sqlx::query("UPDATE builds SET errors = $2, warnings = $3 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(report.count(Severity::Error) as i64)
+        .bind(report.count(Severity::Warning) as i64)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 
@@ -256,12 +397,9 @@ pub async fn report(db: &SqlitePool, id: BuildId) -> Result<Option<String>, Erro
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn organization(db: &SqlitePool, id: BuildId) -> Result<Option<OrganizationId>, Error> {
+pub async fn organization(db: impl sqlx::SqliteExecutor<'_>, id: BuildId) -> Result<Option<OrganizationId>, Error> {
     let owner: Option<i64> =
-        sqlx::query_scalar("SELECT engines.organization_id FROM builds JOIN engines ON engines.id = builds.engine_id WHERE builds.id = $1")
-            .bind(id.to_string())
-            .fetch_optional(db)
-            .await?;
+        sqlx::query_scalar("SELECT organization_id FROM builds WHERE id = $1").bind(id.to_string()).fetch_optional(db).await?;
     Ok(owner.map(OrganizationId))
 }
 
@@ -303,6 +441,7 @@ pub(crate) mod tests {
             pushed_at: 1,
             created_at: 1,
             modified_at: 1,
+            life: Life::default(),
         }
     }
 
@@ -378,6 +517,9 @@ pub(crate) mod tests {
         assert_eq!(newest, report_of("two"));
         assert_eq!(statuses(db.read(), engine().id).await.unwrap(), [BuildStatus::Available]);
         assert_eq!(organization(db.read(), id).await.unwrap(), Some(OrganizationId(1)));
-        assert_eq!(engines::list(db.read(), OrganizationId(2), &engines::Filter::default(), 0, 10).await.unwrap(), []);
+        assert_eq!(
+            engines::list(db.read(), OrganizationId(2), &engines::Filter::default(), engines::Order::default(), 0, 10).await.unwrap(),
+            []
+        );
     }
 }

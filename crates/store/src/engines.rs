@@ -1,8 +1,10 @@
 //! Registered engines.
 
+use std::collections::HashMap;
+
 use model::{
     capability::Capability,
-    engine::DeploymentModel,
+    engine::{DeploymentModel, EngineState},
     id::{EngineId, OrganizationId},
 };
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -115,6 +117,39 @@ pub async fn by_id(db: &SqlitePool, id: EngineId) -> Result<Option<Engine>, Erro
     row.map(TryInto::try_into).transpose()
 }
 
+/// One engine, read inside a writing transaction.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn lock(tx: &mut Transaction<'_, Sqlite>, id: EngineId) -> Result<Option<Engine>, Error> {
+    let row: Option<EngineRow> =
+        sqlx::query_as("SELECT * FROM engines WHERE id = $1").bind(id.to_string()).fetch_optional(&mut **tx).await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Writes what may change of an engine after its registration.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn update(tx: &mut Transaction<'_, Sqlite>, engine: &Engine) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE engines SET name = $2, description = $3, category = $4, deployment_model = $5, extra = $6, disabled = $7, deleted = $8, \
+         modified_at = $9 WHERE id = $1",
+    )
+    .bind(engine.id.to_string())
+    .bind(&engine.name)
+    .bind(&engine.description)
+    .bind(engine.category.as_str())
+    .bind(engine.deployment_model.as_str())
+    .bind(engine.extra.to_string())
+    .bind(engine.disabled)
+    .bind(engine.deleted)
+    .bind(engine.modified_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// The name of an engine, read inside a writing transaction.
 ///
 /// # Errors
@@ -123,35 +158,115 @@ pub async fn name(tx: &mut Transaction<'_, Sqlite>, id: EngineId) -> Result<Stri
     Ok(sqlx::query_scalar("SELECT name FROM engines WHERE id = $1").bind(id.to_string()).fetch_one(&mut **tx).await?)
 }
 
+/// The names of some engines.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn names(db: &SqlitePool, ids: &[EngineId]) -> Result<HashMap<EngineId, String>, Error> {
+    let ids = serde_json::to_string(ids).unwrap_or_else(|_| "[]".into());
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT id, name FROM engines WHERE id IN (SELECT value FROM json_each($1))").bind(ids).fetch_all(db).await?;
+    rows.into_iter().map(|(id, name)| Ok((id.parse().map_err(|_| Error::row("engines", "engine id", &id))?, name))).collect()
+}
+
 /// What [`list`] narrows to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Part of the name, in any letter case.
     pub name: Option<String>,
-    /// One category.
-    pub category: Option<Capability>,
-    /// One id.
-    pub id: Option<EngineId>,
+    /// One of these categories; all if empty.
+    pub categories: Vec<Capability>,
+    /// One of these ids; all if empty.
+    pub ids: Vec<EngineId>,
+    /// One of these states; all but deleted ones if empty.
+    pub states: Vec<EngineState>,
+    /// What it may reach.
+    pub deployment_model: Option<DeploymentModel>,
+    /// Members of `extra` that must be equal to this.
+    pub flags: Vec<(&'static str, bool)>,
+    /// Lowest and highest price.
+    pub price: (Option<i64>, Option<i64>),
 }
 
-/// Engines of one organization that are not deleted, newest first.
+/// In which order [`list`] answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Created,
+    /// Newest first.
+    #[default]
+    CreatedDown,
+    /// Longest unchanged first.
+    Modified,
+    /// Last changed first.
+    ModifiedDown,
+    /// By name.
+    Name,
+    /// By name, backwards.
+    NameDown,
+}
+
+/// Every condition and no order; `$10` and `$11` are limit and offset. The state is derived as [`EngineState::derive`] does.
+macro_rules! list_by {
+    ($order:literal) => {
+        concat!(
+            "SELECT * FROM engines e WHERE organization_id = $1 AND ($2 IS NULL OR instr(lower(name), $2) > 0) \
+             AND ($3 = '[]' OR category IN (SELECT value FROM json_each($3))) AND ($4 = '[]' OR id IN (SELECT value FROM json_each($4))) \
+             AND CASE WHEN $5 = '[]' THEN deleted = 0 ELSE CASE WHEN deleted THEN 'deleted' WHEN disabled THEN 'disabled' \
+                 WHEN EXISTS (SELECT 1 FROM builds WHERE engine_id = e.id AND status = 'deployed') THEN 'active' \
+                 WHEN EXISTS (SELECT 1 FROM builds WHERE engine_id = e.id AND status IN ('approved', 'deploying', 'deployFailed', 'paused')) THEN 'ready' \
+                 ELSE 'pending' END IN (SELECT value FROM json_each($5)) END \
+             AND ($6 IS NULL OR deployment_model = $6) \
+             AND NOT EXISTS (SELECT 1 FROM json_each($7) f WHERE coalesce(json_extract(e.extra, '$.' || f.key), 0) <> f.value) \
+             AND ($8 IS NULL OR json_extract(extra, '$.price') >= $8) AND ($9 IS NULL OR json_extract(extra, '$.price') <= $9) ORDER BY ",
+            $order,
+            " LIMIT $10 OFFSET $11"
+        )
+    };
+}
+
+impl Order {
+    fn statement(self) -> &'static str {
+        match self {
+            Self::Created => list_by!("created_at, id"),
+            Self::CreatedDown => list_by!("created_at DESC, id"),
+            Self::Modified => list_by!("modified_at, id"),
+            Self::ModifiedDown => list_by!("modified_at DESC, id"),
+            Self::Name => list_by!("lower(name), id"),
+            Self::NameDown => list_by!("lower(name) DESC, id"),
+        }
+    }
+}
+
+/// Engines of one organization.
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::Row`].
-pub async fn list(db: &SqlitePool, organization: OrganizationId, filter: &Filter, offset: i64, limit: i64) -> Result<Vec<Engine>, Error> {
-    let rows: Vec<EngineRow> = sqlx::query_as(
-        "SELECT * FROM engines WHERE organization_id = $1 AND deleted = 0 \
-         AND ($2 IS NULL OR instr(lower(name), $2) > 0) AND ($3 IS NULL OR category = $3) AND ($4 IS NULL OR id = $4) \
-         ORDER BY created_at DESC, id LIMIT $5 OFFSET $6",
-    )
-    .bind(organization.0)
-    .bind(filter.name.as_ref().map(|name| name.to_lowercase()))
-    .bind(filter.category.map(Capability::as_str))
-    .bind(filter.id.map(|id| id.to_string()))
-    .bind(limit)
-    .bind(offset)
-    .fetch_all(db)
-    .await?;
+pub async fn list(
+    db: &SqlitePool,
+    organization: OrganizationId,
+    filter: &Filter,
+    order: Order,
+    offset: i64,
+    limit: i64,
+) -> Result<Vec<Engine>, Error> {
+    let flags: serde_json::Map<String, serde_json::Value> =
+        filter.flags.iter().map(|(key, wanted)| ((*key).to_owned(), serde_json::Value::from(i64::from(*wanted)))).collect();
+    let json = |values: Vec<String>| serde_json::to_string(&values).unwrap_or_else(|_| "[]".into());
+    let rows: Vec<EngineRow> = sqlx::query_as(order.statement())
+        .bind(organization.0)
+        .bind(filter.name.as_ref().map(|name| name.to_lowercase()))
+        .bind(json(filter.categories.iter().map(|category| category.as_str().to_owned()).collect()))
+        .bind(json(filter.ids.iter().map(ToString::to_string).collect()))
+        .bind(json(filter.states.iter().map(|state| state.as_str().to_owned()).collect()))
+        .bind(filter.deployment_model.map(DeploymentModel::as_str))
+        .bind(serde_json::Value::Object(flags).to_string())
+        .bind(filter.price.0)
+        .bind(filter.price.1)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(db)
+        .await?;
     rows.into_iter().map(TryInto::try_into).collect()
 }
 

@@ -2,7 +2,9 @@
 //! rules of the domain do not.
 
 pub mod accounts;
+pub mod audit;
 pub mod blobs;
+pub mod build_life;
 pub mod build_logs;
 pub mod builds;
 pub mod db;
@@ -14,6 +16,7 @@ pub mod garbage;
 pub mod grouped;
 pub mod held_tags;
 pub mod inventories;
+pub mod invitations;
 pub mod jobs;
 pub mod manifests;
 pub mod pushes;

@@ -73,24 +73,56 @@ impl RunSetup {
 
 /// Runs the engine of an image. Ends within the limits of the run, plus the time it takes to unpack the layers.
 pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) -> RunEvidence {
-    let (inspection, manifest) = match prerequisites(fixed) {
-        Ok(both) => both,
+    let job = match prepare(fixed, terms, setup).await {
+        Ok(job) => job,
         Err(evidence) => return evidence,
     };
+    match harness::certify(job).await {
+        Ok(outcome) => RunEvidence::Done(Box::new(outcome)),
+        Err(error) => RunEvidence::Refused(refusal_of(&error)),
+    }
+}
+
+/// What came of placing an engine that is to stay.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Placement {
+    /// It was started.
+    Placed(harness::Placed),
+    /// It could not take place because of a fault of the image; with the reason.
+    Prevented(String),
+    /// We could not start it.
+    Refused(Refusal),
+}
+
+/// Starts the engine of an image under the limits of production and leaves it running.
+pub async fn place(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) -> Placement {
+    let job = match prepare(fixed, terms, setup).await {
+        Ok(job) => job,
+        Err(RunEvidence::Refused(refusal)) => return Placement::Refused(refusal),
+        Err(RunEvidence::Prevented(reason)) => return Placement::Prevented(reason),
+        Err(RunEvidence::Late(when)) => return Placement::Prevented(format!("the time was over when {when}")),
+        Err(RunEvidence::Pending | RunEvidence::Done(_)) => return Placement::Prevented("there is nothing to start".to_owned()),
+    };
+    let limits = Limits::production(job.manifest.cluster_size, job.manifest.min_memory_required);
+    match harness::place(Job { limits, ..job }).await {
+        Ok(placed) => Placement::Placed(placed),
+        Err(error) => Placement::Refused(refusal_of(&error)),
+    }
+}
+
+async fn prepare<'a>(fixed: &'a StaticEvidence, terms: &Terms, setup: RunSetup) -> Result<Job<'a>, RunEvidence> {
+    let (inspection, manifest) = prerequisites(fixed)?;
     if setup.wall.is_zero() {
-        return RunEvidence::Late("the image was scanned".to_owned());
+        return Err(RunEvidence::Late("the image was scanned".to_owned()));
     }
     let began = Instant::now();
-    let (rootfs, leases) = match unpack(inspection, &setup).await {
-        Ok(unpacked) => unpacked,
-        Err(evidence) => return evidence,
-    };
+    let (rootfs, leases) = unpack(inspection, &setup).await?;
     let left = setup.wall.saturating_sub(began.elapsed());
     if left < LEAST {
-        return RunEvidence::Late("the image was unpacked".to_owned());
+        return Err(RunEvidence::Late("the image was unpacked".to_owned()));
     }
     let capability = terms.capability.or_else(|| Capability::from_word(manifest.category.as_deref()?));
-    let job = Job {
+    Ok(Job {
         sandbox: setup.sandbox,
         run_id: setup.run_id,
         rootfs,
@@ -115,11 +147,7 @@ pub async fn gather_run(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) 
         started_at: setup.started_at,
         pace: setup.pace,
         caps: Caps::default(),
-    };
-    match harness::certify(job).await {
-        Ok(outcome) => RunEvidence::Done(Box::new(outcome)),
-        Err(error) => RunEvidence::Refused(refusal_of(&error)),
-    }
+    })
 }
 
 /// What a run cannot do without. A missing piece is always told by a static check.

@@ -231,6 +231,8 @@ fn footer(report: &Report) -> String {
         Verdict::Available => "available",
         Verdict::Invalid => "invalid",
         Verdict::NotTestable => "not testable",
+        Verdict::ApprovedCandidate => "ready to be approved",
+        Verdict::Disapproved => "disapproved",
     };
     let unscanned = report.checks.iter().any(|check| check.id == "security" && check.status == CheckStatus::Error);
     let banner = if unscanned { "NOT SCANNED for vulnerabilities; see check security.\n" } else { "" };

@@ -78,9 +78,9 @@ async fn demo(args: Args) -> anyhow::Result<ExitCode> {
     };
     show(&server.app, &build, &report, &password);
     let code = match report.verdict {
-        Verdict::Available => ExitCode::SUCCESS,
+        Verdict::Available | Verdict::ApprovedCandidate => ExitCode::SUCCESS,
         Verdict::NotTestable => ExitCode::from(super::COULD_NOT_RUN),
-        Verdict::Invalid | Verdict::Running => ExitCode::FAILURE,
+        Verdict::Invalid | Verdict::Disapproved | Verdict::Running => ExitCode::FAILURE,
     };
     if !args.exit {
         tell("The server is running; end it with Ctrl-C.");

@@ -10,6 +10,7 @@ pub mod secret;
 pub mod session;
 pub mod throttle;
 pub mod token_endpoint;
+pub mod windows;
 
 use ::registry::Actions;
 use model::{

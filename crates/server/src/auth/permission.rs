@@ -38,8 +38,12 @@ impl Role {
 pub enum Permission {
     /// Approve, disapprove, invalidate.
     ApproveBuilds,
+    /// Make another organization with its first admin.
+    CreateOrganizations,
     /// List the repositories of the organization.
     ListRepositories,
+    /// Change the organization, its people and their roles.
+    ManageOrganization,
     /// Make tokens for programs that use one repository.
     MakeRobots,
     /// See and revoke everybody's tokens.
@@ -50,6 +54,8 @@ pub enum Permission {
     PullImages,
     /// Push to repositories.
     PushImages,
+    /// See who changed and decided what.
+    ReadAudit,
     /// See engines, builds, reports, unclaimed pushes.
     ReadEngines,
     /// Answer for known vulnerabilities.
@@ -63,12 +69,15 @@ use Role::{Admin, Developer, Operator, Reviewer};
 /// Who may do what.
 pub const TABLE: &[(Permission, &str, &[Role])] = &[
     (Permission::ApproveBuilds, "deciding about builds", &[Reviewer, Operator]),
+    (Permission::CreateOrganizations, "making organizations", &[Operator]),
     (Permission::ListRepositories, "listing repositories", &[Admin, Operator]),
     (Permission::MakeRobots, "making robot tokens", &[Developer, Admin]),
+    (Permission::ManageOrganization, "changing the organization and its people", &[Admin]),
     (Permission::ManageTokens, "managing the tokens of others", &[Admin]),
     (Permission::PublishRepositories, "making repositories public or private", &[Admin]),
     (Permission::PullImages, "pulling images", &[Developer, Reviewer, Admin, Operator]),
     (Permission::PushImages, "pushing images", &[Developer]),
+    (Permission::ReadAudit, "reading the audit log", &[Reviewer, Admin, Operator]),
     (Permission::ReadEngines, "reading engines", &[Developer, Reviewer, Admin, Operator]),
     (Permission::WaiveVulnerabilities, "waiving vulnerabilities", &[Reviewer, Admin, Operator]),
     (Permission::WriteEngines, "changing engines and builds", &[Developer]),
@@ -94,12 +103,15 @@ mod tests {
     fn every_permission_has_a_row_and_somebody_has_it() {
         for permission in [
             Permission::ApproveBuilds,
+            Permission::CreateOrganizations,
             Permission::ListRepositories,
             Permission::MakeRobots,
+            Permission::ManageOrganization,
             Permission::ManageTokens,
             Permission::PublishRepositories,
             Permission::PullImages,
             Permission::PushImages,
+            Permission::ReadAudit,
             Permission::ReadEngines,
             Permission::WaiveVulnerabilities,
             Permission::WriteEngines,

@@ -15,10 +15,11 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 4] = [
+const ASSETS: [Asset; 5] = [
     Asset { name: "build.js", content_type: "text/javascript; charset=utf-8", bytes: include_bytes!("../../assets/build.js") },
     Asset { name: "console.css", content_type: "text/css; charset=utf-8", bytes: include_bytes!("../../assets/console.css") },
     Asset { name: "console.js", content_type: "text/javascript; charset=utf-8", bytes: include_bytes!("../../assets/console.js") },
+    Asset { name: "graphiql.js", content_type: "text/javascript; charset=utf-8", bytes: include_bytes!("../../assets/graphiql.js") },
     Asset { name: "logo.svg", content_type: "image/svg+xml", bytes: include_bytes!("../../assets/logo.svg") },
 ];
 

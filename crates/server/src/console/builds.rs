@@ -9,6 +9,7 @@ use axum::{
 };
 use model::{build::BuildStatus, digest::Digest, id::BuildId, report::Report, run::LogLine};
 use store::{
+    build_life,
     builds::{self, Build},
     engines, inventories,
 };
@@ -23,6 +24,7 @@ use crate::{
     auth::{Caller, permission::Permission},
     clock,
     error::{Problem, chain},
+    ops::act_on_build::standing_of,
 };
 
 /// `GET /builds/{id}`.
@@ -33,6 +35,8 @@ pub async fn show(State(app): State<Arc<App>>, Visitor(caller): Visitor, Path(id
     let engine = engines::by_id(db, build.engine).await?.ok_or_else(|| missing(&id))?;
     let document = builds::report(db, build.id).await?;
     let history = builds::history(db, build.id).await?;
+    let notes = build_life::notes(db, build.id).await?;
+    let actions = standing_of(&app, &caller, &build, &engine).await?.valid_actions();
     let (log, offset) = read_log(&app, build.id, 0).await?;
     let seen = fingerprint(build.status, document.as_deref(), inventories::worsening_count(db, build.id).await?);
     let input = BuildInput {
@@ -45,6 +49,9 @@ pub async fn show(State(app): State<Arc<App>>, Visitor(caller): Visitor, Path(id
         log: &log,
         place: Place::of(&app.public_url),
         events: format!("/builds/{}/events?from={offset}&seen={seen}", build.id),
+        notes: &notes,
+        actions: &actions,
+        parts: (caller.may(Permission::ApproveBuilds), caller.may(Permission::WriteEngines)),
         now: clock::now_ms(),
     };
     let shell = shell(format!("{}, build {}", engine.name, build.version), Section::Engines, &caller);

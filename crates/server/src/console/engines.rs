@@ -12,13 +12,13 @@ use model::{capability::Capability, id::EngineId};
 use serde::Deserialize;
 use store::{
     builds,
-    engines::{self, Engine, Filter},
+    engines::{self, Engine, Filter, Order},
     unclaimed_pushes, waivers,
 };
 
 use super::{
     page::{PageError, page, parameter, shell},
-    views::{EngineForm, EngineInput, EngineList, EnginePage, Entered, Paging, Place, ReportedBuild, Section, Tally, waiver_rows},
+    views::{EngineForm, EngineInput, EngineList, EnginePage, Entered, Paging, Place, Section, waiver_rows},
     visitor::Visitor,
     vulnerabilities::WAIVERS,
 };
@@ -35,14 +35,14 @@ pub async fn list(State(app): State<Arc<App>>, Visitor(caller): Visitor, query: 
     caller.require(Permission::ReadEngines)?;
     let paging = Paging::asked("/engines", parameter(&query, "page").as_deref());
     let db = app.db.read();
-    let mut rows = engines::list(db, caller.organization, &Filter::default(), paging.offset(), paging.limit()).await?;
+    let mut rows = engines::list(db, caller.organization, &Filter::default(), Order::default(), paging.offset(), paging.limit()).await?;
     let paging = paging.cut(&mut rows);
-    let mut inputs = Vec::with_capacity(rows.len());
-    for engine in rows {
-        let statuses = builds::statuses(db, engine.id).await?;
-        let latest = builds::list(db, engine.id, &[], 0, 1).await?.pop();
-        inputs.push(EngineInput { engine, statuses, latest });
-    }
+    let mut known = builds::overview(db, &rows.iter().map(|engine| engine.id).collect::<Vec<_>>()).await?;
+    let input = |engine: Engine| {
+        let (latest, statuses) = known.remove(&engine.id).unwrap_or_default();
+        EngineInput { engine, statuses, latest }
+    };
+    let inputs = rows.into_iter().map(input).collect();
     let unclaimed = unclaimed_pushes::list(db, caller.organization, 0, EngineList::UNCLAIMED_LIMIT).await?.len();
     let may_register = caller.may(Permission::WriteEngines);
     let shell = shell("Engines", Section::Engines, &caller);
@@ -120,20 +120,20 @@ pub async fn show(
     let mut rows = builds::list(db, engine.id, &[], paging.offset(), paging.limit()).await?;
     let paging = paging.cut(&mut rows);
     let statuses = builds::statuses(db, engine.id).await?;
-    let mut reported = Vec::with_capacity(rows.len());
-    for build in rows {
-        let report = builds::report(db, build.id).await?;
-        reported.push(ReportedBuild { build, tally: report.and_then(|text| serde_json::from_str::<Tally>(&text).ok()) });
-    }
+    let may_write = caller.may(Permission::WriteEngines);
+    let can_go_back = builds::last_good(db, engine.id).await?.is_some();
     let shell = shell(engine.name.clone(), Section::Engines, &caller);
     let now = clock::now_ms();
     let waivers = waivers::list(db, caller.organization, Some(engine.id), 0, WAIVERS).await?;
-    let view = EnginePage::new(shell, engine, statuses, reported, paging, &Place::of(&app.public_url), now);
-    Ok(page(StatusCode::OK, &view.with_waivers(waiver_rows(waivers, now))))
+    let view = EnginePage::new(shell, engine, statuses, rows, paging, &Place::of(&app.public_url), now);
+    Ok(page(StatusCode::OK, &view.with_waivers(waiver_rows(waivers, now)).with_acts(may_write, can_go_back)))
 }
 
 /// An engine of the caller's organization; one of another organization does not exist for them.
-async fn own(app: &App, caller: &Caller, id: &str) -> Result<Engine, Problem> {
+///
+/// # Errors
+/// [`Problem::NotFound`], [`Problem::Internal`].
+pub async fn own(app: &App, caller: &Caller, id: &str) -> Result<Engine, Problem> {
     let missing = || Problem::NotFound { object: "Engine", id: id.chars().take(80).collect() };
     let engine: EngineId = id.parse().map_err(|_| missing())?;
     let engine = engines::by_id(app.db.read(), engine).await?;

@@ -26,13 +26,18 @@ const HEADERS: [(HeaderName, &str); 5] = [
 /// Refuses forms of other sites and adds the headers.
 pub async fn guard(request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut response = if reads || is_from_us(request.headers(), request.uri()) {
+    let response = if reads || is_from_us(request.headers(), request.uri()) {
         next.run(request).await
     } else {
         let why = "This form seems to come from another site, so nothing was done. Open the page here and send it again. \
                    If it happens every time, the proxy in front of this server must pass the Host header on.";
         PageError(Problem::NotAllowed(why.into())).into_response()
     };
+    with_headers(response)
+}
+
+/// An answer with what the browser is told.
+pub fn with_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

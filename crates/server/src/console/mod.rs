@@ -1,6 +1,7 @@
 //! The console: pages made on the server. A handler extracts, checks, calls and renders; what a page shows is decided in [`views`], and
 //! nothing is changed here except through `ops` and sessions.
 
+mod acts;
 mod assets;
 mod builds;
 mod check_docs;
@@ -9,11 +10,17 @@ mod events;
 mod guard;
 mod login;
 mod page;
+mod people;
+mod query_page;
+mod review;
 mod tokens;
 mod unclaimed;
 mod views;
 mod visitor;
 mod vulnerabilities;
+
+#[cfg(test)]
+pub(crate) use views::fixtures;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +40,7 @@ use crate::{app::App, error::Problem};
 pub use builds::own as own_build;
 use page::PageError;
 pub use page::parameter;
+pub use query_page::query_page;
 
 /// Largest form taken, bytes.
 const MAX_FORM: usize = 1 << 20;
@@ -46,10 +54,17 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/engines", get(engines::list).post(engines::create))
         .route("/engines/new", get(engines::form))
         .route("/engines/{id}", get(engines::show))
+        .route("/engines/{id}/act/{action}", get(acts::ask_engine).post(acts::act_engine))
         .route("/builds/{id}", get(builds::show))
+        .route("/builds/{id}/act/{action}", get(acts::ask).post(acts::act))
+        .route("/builds/{id}/notes", post(acts::write))
         .route("/builds/{id}/events", get(events::stream))
         .route("/builds/{id}/log", get(builds::log))
         .route("/builds/{id}/vulnerabilities", get(vulnerabilities::show))
+        .route("/review", get(review::list))
+        .route("/people", get(people::list).post(people::change))
+        .route("/audit", get(people::log))
+        .route("/join", get(people::join_form).post(people::join))
         .route("/unclaimed", get(unclaimed::list))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}/revoke", post(tokens::revoke))

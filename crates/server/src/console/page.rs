@@ -8,11 +8,14 @@ use axum::{
 };
 
 use super::views::{Account, Failure, Section, Shell};
-use crate::{auth::Caller, error::Problem};
+use crate::{
+    auth::{Caller, permission::Permission},
+    error::Problem,
+};
 
 /// The shell of a page for somebody who is logged in.
 pub fn shell(title: impl Into<String>, section: Section, caller: &Caller) -> Shell {
-    Shell::new(title, section, Account::Known(caller.email.clone()))
+    Shell { manages: caller.may(Permission::ManageOrganization), ..Shell::new(title, section, Account::Known(caller.email.clone())) }
 }
 
 /// A view as an answer.

@@ -1,17 +1,18 @@
 //! Engine categories: the capability table, seen through the API.
 
-use async_graphql::{ID, Object};
+use async_graphql::{Context, ID, Object, Result};
 use model::capability::Capability;
+use store::engines::{self, Order};
+
+use super::{
+    app, caller,
+    engine::Engine,
+    page::{Page, Wanted},
+};
+use crate::{auth::permission::Permission, error::Problem};
 
 /// One category.
 pub struct EngineCategory(pub Capability);
-
-/// A page of categories.
-pub struct EngineCategoryList {
-    pub records: Vec<EngineCategory>,
-    pub offset: i64,
-    pub limit: i64,
-}
 
 /// `Ingestion` for adapters, else `Cognition`.
 pub fn type_name(capability: Capability) -> &'static str {
@@ -45,24 +46,19 @@ impl EngineCategory {
     async fn category_type(&self) -> &str {
         type_name(self.0)
     }
-}
 
-#[Object]
-impl EngineCategoryList {
-    async fn records(&self) -> &[EngineCategory] {
-        &self.records
+    async fn description(&self) -> String {
+        format!("Engines of the category {}", self.0.as_str())
     }
 
-    async fn count(&self) -> usize {
-        self.records.len()
-    }
-
-    async fn offset(&self) -> i64 {
-        self.offset
-    }
-
-    async fn limit(&self) -> i64 {
-        self.limit
+    /// Engines of the caller's organization in it, newest first.
+    async fn engines(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<Engine>> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ReadEngines)?;
+        let wanted = Wanted::new(offset, limit);
+        let filter = engines::Filter { categories: vec![self.0], ..engines::Filter::default() };
+        let rows = engines::list(app(ctx).db.read(), caller.organization, &filter, Order::default(), wanted.offset, wanted.limit).await;
+        Ok(wanted.page(rows.map_err(Problem::from)?, Engine::from))
     }
 }
 

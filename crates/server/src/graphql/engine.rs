@@ -1,13 +1,17 @@
 //! Engines as the API shows them.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use model::{build::BuildStatus, engine};
+use serde_json::Value;
 use store::{builds, engines::Engine as Row};
 
 use super::{
-    app, build,
+    app,
+    build::{self, Build},
     category::EngineCategory,
-    page,
+    page::{Page, Wanted},
     scalars::{DateTime, JsonData},
 };
 use crate::error::Problem;
@@ -44,19 +48,44 @@ pub enum EngineState {
     Draft,
 }
 
-/// A registered engine.
-pub struct Engine(pub Row);
+/// What a person can do with an engine.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(rename_items = "lowercase")]
+pub enum EngineStateAction {
+    Edit,
+    Delete,
+    Disable,
+    Enable,
+    Undelete,
+}
 
-/// A page of engines.
-pub struct EngineList {
-    pub records: Vec<Engine>,
-    pub offset: i64,
-    pub limit: i64,
+/// A registered engine.
+pub struct Engine(pub Arc<Row>);
+
+impl From<Row> for Engine {
+    fn from(row: Row) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+impl From<Arc<Row>> for Engine {
+    fn from(row: Arc<Row>) -> Self {
+        Self(row)
+    }
+}
+
+/// One choice of a custom field.
+#[derive(SimpleObject)]
+pub struct EngineFieldOption {
+    /// The label shown.
+    key: String,
+    /// The value sent.
+    value: String,
 }
 
 /// One custom field of an engine.
-#[derive(InputObject)]
-pub struct CreateEngineField {
+#[derive(SimpleObject)]
+pub struct EngineField {
     name: String,
     #[graphql(name = "type")]
     field_type: String,
@@ -65,58 +94,45 @@ pub struct CreateEngineField {
     min: Option<f64>,
     max: Option<f64>,
     step: Option<f64>,
-    options: Option<JsonData>,
+    options: Vec<EngineFieldOption>,
     default_value: Option<String>,
     default_values: Option<Vec<String>>,
 }
 
-/// What certification sends besides the samples of the category.
-#[derive(InputObject)]
-pub struct EngineCertificationInput {
-    /// Custom fields of the test payload.
-    payload: Option<JsonData>,
-}
+impl Engine {
+    fn extra(&self, key: &str) -> Option<&Value> {
+        self.0.extra.get(key).filter(|value| !value.is_null())
+    }
 
-/// Registration of an engine.
-#[derive(InputObject)]
-pub struct CreateEngine {
-    /// A UUID; a new one if absent.
-    pub id: Option<ID>,
-    #[graphql(default = false)]
-    is_public: bool,
-    pub name: String,
-    pub description: Option<String>,
-    /// Id or name of a category, see `engineCategories`.
-    pub category_id: ID,
-    pub deployment_model: DeploymentModel,
-    price: Option<i64>,
-    fields: Option<Vec<CreateEngineField>>,
-    icon_path: Option<String>,
-    logo_path: Option<String>,
-    #[graphql(default = false)]
-    library_required: bool,
-    #[graphql(default = false, name = "createsTDO")]
-    creates_tdo: bool,
-    certification: Option<EngineCertificationInput>,
-}
+    fn flag(&self, key: &str) -> bool {
+        self.extra(key).and_then(Value::as_bool).unwrap_or(false)
+    }
 
-impl CreateEngine {
-    /// What no rule reads.
-    pub fn extra(&self) -> serde_json::Value {
-        let field = |f: &CreateEngineField| {
-            serde_json::json!({"name": f.name, "type": f.field_type, "label": f.label, "info": f.info, "min": f.min, "max": f.max, "step": f.step,
-                "options": f.options.as_ref().map(|o| &o.0), "defaultValue": f.default_value, "defaultValues": f.default_values})
-        };
-        serde_json::json!({
-            "isPublic": self.is_public,
-            "price": self.price,
-            "fields": self.fields.iter().flatten().map(field).collect::<Vec<_>>(),
-            "iconPath": self.icon_path,
-            "logoPath": self.logo_path,
-            "libraryRequired": self.library_required,
-            "createsTDO": self.creates_tdo,
-            "certification": {"payload": self.certification.as_ref().and_then(|c| c.payload.as_ref()).map(|p| &p.0)},
-        })
+    fn text(&self, key: &str) -> Option<String> {
+        self.extra(key).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    async fn derived(&self, ctx: &Context<'_>) -> Result<engine::EngineState, Problem> {
+        let statuses = builds::statuses(app(ctx).db.read(), self.0.id).await?;
+        Ok(engine::EngineState::derive(self.0.deleted, self.0.disabled, statuses))
+    }
+
+    async fn live(&self, ctx: &Context<'_>) -> Result<Option<builds::Build>, Problem> {
+        Ok(builds::live(app(ctx).db.read(), self.0.id).await?)
+    }
+
+    /// A member of the manifest of the live build.
+    async fn of_live(&self, ctx: &Context<'_>, key: &str) -> Result<Option<Value>, Problem> {
+        Ok(self.live(ctx).await?.and_then(|build| build.manifest.get(key).cloned()))
+    }
+
+    async fn texts_of_live(&self, ctx: &Context<'_>, key: &str) -> Result<Option<Vec<String>>> {
+        let list = self.of_live(ctx, key).await?;
+        Ok(list.and_then(|list| Some(list.as_array()?.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect())))
+    }
+
+    async fn text_of_live(&self, ctx: &Context<'_>, key: &str) -> Result<Option<String>> {
+        Ok(self.of_live(ctx, key).await?.and_then(|value| value.as_str().map(str::to_owned)))
     }
 }
 
@@ -151,8 +167,19 @@ impl Engine {
     }
 
     async fn state(&self, ctx: &Context<'_>) -> Result<EngineState> {
-        let statuses = builds::statuses(app(ctx).db.read(), self.0.id).await.map_err(Problem::from)?;
-        Ok(engine::EngineState::derive(self.0.deleted, self.0.disabled, statuses).into())
+        Ok(self.derived(ctx).await?.into())
+    }
+
+    /// What can be done with it in its state.
+    async fn valid_state_actions(&self, ctx: &Context<'_>) -> Result<Vec<EngineStateAction>> {
+        let action = |word: &&str| match *word {
+            "edit" => EngineStateAction::Edit,
+            "delete" => EngineStateAction::Delete,
+            "disable" => EngineStateAction::Disable,
+            "enable" => EngineStateAction::Enable,
+            _ => EngineStateAction::Undelete,
+        };
+        Ok(self.derived(ctx).await?.valid_actions().iter().map(action).collect())
     }
 
     async fn deployment_model(&self) -> DeploymentModel {
@@ -160,11 +187,50 @@ impl Engine {
     }
 
     async fn is_public(&self) -> bool {
-        self.0.extra.get("isPublic").and_then(serde_json::Value::as_bool).unwrap_or(false)
+        self.flag("isPublic")
     }
 
     async fn price(&self) -> Option<i64> {
-        self.0.extra.get("price").and_then(serde_json::Value::as_i64)
+        self.extra("price").and_then(Value::as_i64)
+    }
+
+    async fn rating(&self) -> Option<f64> {
+        None
+    }
+
+    async fn icon_path(&self) -> Option<String> {
+        self.text("iconPath")
+    }
+
+    async fn logo_path(&self) -> Option<String> {
+        self.text("logoPath")
+    }
+
+    async fn signed_icon_path(&self) -> Option<String> {
+        self.text("iconPath")
+    }
+
+    async fn signed_logo_path(&self) -> Option<String> {
+        self.text("logoPath")
+    }
+
+    async fn library_required(&self) -> bool {
+        self.flag("libraryRequired")
+    }
+
+    #[graphql(name = "createsTDO")]
+    async fn creates_tdo(&self) -> bool {
+        self.flag("createsTDO")
+    }
+
+    /// Custom fields of the payload.
+    async fn fields(&self) -> Vec<EngineField> {
+        let list = self.extra("fields").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        list.iter().map(field).collect()
+    }
+
+    async fn standalone_job_templates(&self) -> Option<JsonData> {
+        self.extra("standaloneJobTemplates").cloned().map(JsonData)
     }
 
     async fn created_by(&self) -> &str {
@@ -179,6 +245,58 @@ impl Engine {
         DateTime(self.0.modified_at)
     }
 
+    /// Number of the live build.
+    async fn deployed_version(&self, ctx: &Context<'_>) -> Result<Option<i64>> {
+        Ok(self.live(ctx).await?.map(|build| build.version))
+    }
+
+    /// Manifest of the live build.
+    async fn manifest(&self, ctx: &Context<'_>) -> Result<Option<JsonData>> {
+        Ok(self.live(ctx).await?.map(|build| JsonData(build.manifest)))
+    }
+
+    /// Chunk, Stream or Batch, from the live build.
+    async fn mode(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let mode = self.text_of_live(ctx, "engineMode").await?;
+        Ok(mode.map(|mode| mode.chars().take(1).flat_map(char::to_uppercase).chain(mode.chars().skip(1)).collect()))
+    }
+
+    async fn runtime_type(&self) -> &'static str {
+        "docker"
+    }
+
+    async fn preferred_input_format(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        self.text_of_live(ctx, "preferredInputFormat").await
+    }
+
+    async fn supported_input_formats(&self, ctx: &Context<'_>) -> Result<Option<Vec<String>>> {
+        self.texts_of_live(ctx, "supportedInputFormats").await
+    }
+
+    async fn output_formats(&self, ctx: &Context<'_>) -> Result<Option<Vec<String>>> {
+        self.texts_of_live(ctx, "outputFormats").await
+    }
+
+    async fn supported_source_types(&self, ctx: &Context<'_>) -> Result<Option<Vec<String>>> {
+        self.texts_of_live(ctx, "supportedSourceTypes").await
+    }
+
+    async fn supported_schedule_types(&self, ctx: &Context<'_>) -> Result<Option<Vec<String>>> {
+        self.texts_of_live(ctx, "supportedScheduleTypes").await
+    }
+
+    async fn oauth(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        self.text_of_live(ctx, "oauth").await
+    }
+
+    async fn has_scan_phase(&self, ctx: &Context<'_>) -> Result<Option<bool>> {
+        Ok(self.of_live(ctx, "hasScanPhase").await?.and_then(|value| value.as_bool()))
+    }
+
+    async fn is_conductor(&self) -> bool {
+        false
+    }
+
     /// Builds, newest first; deleted ones only when asked for by status.
     async fn builds(
         &self,
@@ -188,38 +306,45 @@ impl Engine {
         status: Option<Vec<String>>,
         offset: Option<i64>,
         limit: Option<i64>,
-    ) -> Result<build::BuildList> {
-        let (offset, limit) = page(offset, limit);
-        let mut wanted: Vec<BuildStatus> = build_status.unwrap_or_default().into_iter().map(Into::into).collect();
+    ) -> Result<Page<Build>> {
+        let wanted = Wanted::new(offset, limit);
+        let mut statuses: Vec<BuildStatus> = build_status.unwrap_or_default().into_iter().map(Into::into).collect();
         for word in status.unwrap_or_default() {
-            wanted.push(word.parse().map_err(|error| Problem::invalid(format!("status: {error}")))?);
+            statuses.push(word.parse().map_err(|error| Problem::invalid(format!("status: {error}")))?);
         }
+        let db = app(ctx).db.read();
         let rows = match id {
             Some(id) => {
-                let found = builds::by_id(app(ctx).db.read(), super::parse_id(&id, "Build")?).await.map_err(Problem::from)?;
-                found.filter(|build| build.engine == self.0.id && offset == 0).into_iter().collect()
+                let found = builds::by_id(db, super::parse_id(&id, "Build")?).await.map_err(Problem::from)?;
+                found.filter(|build| build.engine == self.0.id && wanted.offset == 0).into_iter().collect()
             }
-            None => builds::list(app(ctx).db.read(), self.0.id, &wanted, offset, limit).await.map_err(Problem::from)?,
+            None => builds::list(db, self.0.id, &statuses, wanted.offset, wanted.limit).await.map_err(Problem::from)?,
         };
-        Ok(build::BuildList { records: rows.into_iter().map(build::Build).collect(), offset, limit })
+        Ok(wanted.page(rows, |row| Build::within(row, &self.0)))
     }
 }
 
-#[Object]
-impl EngineList {
-    async fn records(&self) -> &[Engine] {
-        &self.records
-    }
-
-    async fn count(&self) -> usize {
-        self.records.len()
-    }
-
-    async fn offset(&self) -> i64 {
-        self.offset
-    }
-
-    async fn limit(&self) -> i64 {
-        self.limit
+/// A custom field as it was registered.
+fn field(stored: &Value) -> EngineField {
+    let text = |key: &str| stored.get(key).and_then(Value::as_str).map(str::to_owned);
+    let number = |key: &str| stored.get(key).and_then(Value::as_f64);
+    let word = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let options = stored.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let defaults = stored.get("defaultValues").and_then(Value::as_array);
+    EngineField {
+        name: text("name").unwrap_or_default(),
+        field_type: text("type").unwrap_or_default(),
+        label: text("label"),
+        info: text("info"),
+        min: number("min"),
+        max: number("max"),
+        step: number("step"),
+        options: options.iter().map(|one| EngineFieldOption { key: word(one.get("key")), value: word(one.get("value")) }).collect(),
+        default_value: text("defaultValue"),
+        default_values: defaults.map(|list| list.iter().map(|one| word(Some(one))).collect()),
     }
 }

@@ -2,9 +2,12 @@
 
 use async_graphql::{Context, ID, Object, Result};
 use model::id::OrganizationId;
-use store::usage::{self, Usage};
+use store::{
+    accounts,
+    usage::{self, Usage},
+};
 
-use super::app;
+use super::{app, scalars::JsonData};
 use crate::{auth::Caller, error::Problem};
 
 /// A person.
@@ -14,6 +17,15 @@ pub struct User(pub Caller);
 pub struct Organization {
     pub id: i64,
     pub name: String,
+}
+
+/// What the caller may do.
+#[derive(async_graphql::SimpleObject)]
+pub struct RightsListing {
+    /// Words of the permission table.
+    pub operations: Vec<String>,
+    /// The one repository of a robot; empty otherwise.
+    pub resources: JsonData,
 }
 
 /// The answer to a login.
@@ -39,6 +51,12 @@ impl User {
 
     async fn organization_id(&self) -> ID {
         self.0.organization.to_string().into()
+    }
+
+    async fn organization(&self, ctx: &Context<'_>) -> Result<Organization> {
+        let id = self.0.organization;
+        let name = accounts::organization(app(ctx).db.read(), id).await.map_err(Problem::from)?.unwrap_or_default();
+        Ok(Organization { id: id.0, name })
     }
 
     /// Roles in the organization.
@@ -79,6 +97,11 @@ impl Organization {
 impl LoginInfo {
     /// Send it as `Authorization: Bearer TOKEN`; valid for a day.
     async fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The same; programs make tokens of their own with `createApiToken`.
+    async fn api_token(&self) -> &str {
         &self.token
     }
 

@@ -1,13 +1,19 @@
 //! The API at `/v3/graphql`: thin resolvers over `store` reads and `ops` deeds, with the names of the GraphQL contract.
 
+mod account;
+mod account_mutation;
 mod build;
 mod category;
 mod engine;
+mod engine_input;
+mod engine_mutation;
 mod identity;
 mod mutation;
+mod page;
 mod query;
 mod repository;
 mod request;
+mod review;
 mod scalars;
 mod token;
 mod unclaimed_push;
@@ -29,7 +35,7 @@ pub struct Reads(query::Query, waiver::WaiverQuery);
 /// All deeds.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Deeds(mutation::Mutation, waiver::WaiverMutation);
+pub struct Deeds(account_mutation::AccountMutation, engine_mutation::EngineMutation, mutation::IdentityMutation, waiver::WaiverMutation);
 
 /// The schema; [`App`] and the caller come with each request.
 pub type GateSchema = Schema<Reads, Deeds, EmptySubscription>;
@@ -83,11 +89,6 @@ impl From<Problem> for async_graphql::Error {
             }
         })
     }
-}
-
-/// `offset` and `limit` within their bounds (GraphQL contract §3).
-fn page(offset: Option<i64>, limit: Option<i64>) -> (i64, i64) {
-    (offset.unwrap_or(0).max(0), limit.unwrap_or(30).clamp(0, 1000))
 }
 
 fn parse_id<T: std::str::FromStr>(id: &async_graphql::ID, object: &'static str) -> Result<T, Problem> {

@@ -1,11 +1,10 @@
-//! Deeds: each calls one op.
+//! Deeds about sessions, tokens and repositories: each calls one op.
 
 use async_graphql::{Context, ID, InputObject, Object, Result};
 use store::accounts;
 
 use super::{
-    app, caller, category,
-    engine::{CreateEngine, Engine},
+    app, caller,
     identity::{LoginInfo, Organization},
     parse_id,
     repository::Repository,
@@ -18,7 +17,6 @@ use crate::{
     error::Problem,
     ops::{
         create_api_token::create_api_token,
-        create_engine::{self, NewEngine},
         create_robot_token::{Robot, create_robot_token},
         login,
         revoke_token::revoke_token,
@@ -27,9 +25,9 @@ use crate::{
     tools,
 };
 
-/// Deeds.
+/// Deeds about sessions, tokens and repositories.
 #[derive(Default)]
-pub struct Mutation;
+pub struct IdentityMutation;
 
 /// A login.
 #[derive(InputObject)]
@@ -45,8 +43,8 @@ async fn login_info(ctx: &Context<'_>, token: String, caller: Caller) -> Result<
     Ok(LoginInfo { token, caller, organization: Organization { id: id.0, name } })
 }
 
-#[Object(name = "Deeds")]
-impl Mutation {
+#[Object]
+impl IdentityMutation {
     /// Begins a session.
     async fn user_login(&self, ctx: &Context<'_>, input: UserLogin) -> Result<LoginInfo> {
         let (token, caller) = login::login(app(ctx), &input.user_name, &input.password, &visitor(ctx).address).await?;
@@ -66,23 +64,12 @@ impl Mutation {
         login_info(ctx, token, caller).await
     }
 
-    /// Registers an engine.
-    async fn create_engine(&self, ctx: &Context<'_>, input: CreateEngine) -> Result<Engine> {
-        let caller = caller(ctx)?;
-        let category = category::find(&input.category_id)
-            .ok_or_else(|| Problem::invalid(format!("categoryId: {:?} is no category; see engineCategories", input.category_id.0)))?;
-        let new = NewEngine {
-            id: match &input.id {
-                Some(id) => Some(parse_id(id, "Engine").map_err(|_| Problem::invalid("id: a UUID is expected"))?),
-                None => None,
-            },
-            extra: input.extra(),
-            name: input.name,
-            description: input.description.unwrap_or_default(),
-            category,
-            deployment_model: input.deployment_model.into(),
-        };
-        Ok(Engine(create_engine::create_engine(app(ctx), caller, new).await?))
+    /// Begins a new session in place of one that is still good.
+    async fn refresh_token(&self, ctx: &Context<'_>, token: String) -> Result<LoginInfo> {
+        let caller = session::caller(&app(ctx).db, &token).await?;
+        let fresh = session::begin(&app(ctx).db, caller.user).await?;
+        session::end(&app(ctx).db, &token).await?;
+        login_info(ctx, fresh, caller).await
     }
 
     /// Makes a token with which a program acts as the caller. It is shown once.

@@ -2,28 +2,44 @@
 
 use async_graphql::{Context, ID, Object, Result};
 use model::{
+    build::BuildStatus,
     capability::Capability,
     id::{BuildId, EngineId},
 };
-use store::{accounts, builds, engines, repositories, tokens, unclaimed_pushes};
+use store::{accounts, audit, builds, engines, invitations, repositories, tokens, unclaimed_pushes};
 
 use super::{
+    account::{AuditEntry, Invitation, OrganizationSettings, OrganizationUser},
     app,
     build::Build,
     caller,
-    category::{self, EngineCategory, EngineCategoryList},
-    engine::{Engine, EngineList},
-    identity::{Organization, User},
-    page, parse_id,
-    repository::{Repository, RepositoryList},
+    category::{self, EngineCategory},
+    engine::{Engine, EngineState},
+    engine_input::{EngineFilter, EngineSortField},
+    identity::{Organization, RightsListing, User},
+    page::{Page, Wanted},
+    parse_id,
+    repository::Repository,
+    review::ReviewItem,
+    scalars::JsonData,
     token::Token,
-    unclaimed_push::{UnclaimedPush, UnclaimedPushList},
+    unclaimed_push::UnclaimedPush,
 };
-use crate::{auth::permission::Permission, error::Problem};
+use crate::{
+    auth::permission::{self, Permission},
+    clock,
+    error::Problem,
+    review_queue,
+};
 
 /// Reads.
 #[derive(Default)]
 pub struct Query;
+
+/// The category of an id or a word.
+fn category_of(word: &str) -> Result<Capability, Problem> {
+    category::find(word).ok_or_else(|| Problem::invalid(format!("category: {word:?} is no category; see engineCategories")))
+}
 
 #[Object(name = "Reads")]
 impl Query {
@@ -32,11 +48,53 @@ impl Query {
         Ok(User(caller(ctx)?.clone()))
     }
 
+    /// What may I do?
+    async fn my_rights(&self, ctx: &Context<'_>) -> Result<RightsListing> {
+        let caller = caller(ctx)?;
+        let granted = permission::TABLE.iter().filter(|row| caller.may(row.0)).map(|row| row.1.to_owned()).collect();
+        let only = caller.via.as_ref().and_then(|via| via.only.as_ref()).map(|(repository, _)| repository.to_string());
+        let resources = only.map_or_else(|| serde_json::json!({}), |repository| serde_json::json!({ "Repository": [repository] }));
+        Ok(RightsListing { operations: granted, resources: JsonData(resources) })
+    }
+
     /// The organization of whoever asks.
     async fn organization(&self, ctx: &Context<'_>) -> Result<Organization> {
         let id = caller(ctx)?.organization;
         let name = accounts::organization(app(ctx).db.read(), id).await.map_err(Problem::from)?.unwrap_or_default();
         Ok(Organization { id: id.0, name })
+    }
+
+    /// Its rules.
+    async fn organization_settings(&self, ctx: &Context<'_>) -> Result<OrganizationSettings> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ReadEngines)?;
+        Ok(accounts::settings(app(ctx).db.read(), caller.organization).await.map_err(Problem::from)?.into())
+    }
+
+    /// Its people, by address.
+    async fn users(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<OrganizationUser>> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ManageOrganization)?;
+        let wanted = Wanted::new(offset, limit);
+        let rows = accounts::users(app(ctx).db.read(), caller.organization, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
+        Ok(wanted.page(rows, OrganizationUser))
+    }
+
+    /// Its open invitations, newest first.
+    async fn invitations(&self, ctx: &Context<'_>) -> Result<Vec<Invitation>> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ManageOrganization)?;
+        let rows = invitations::list(app(ctx).db.read(), caller.organization, clock::now_ms()).await.map_err(Problem::from)?;
+        Ok(rows.into_iter().map(Invitation).collect())
+    }
+
+    /// Who changed and decided what in it, newest first.
+    async fn audit_log(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<AuditEntry>> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ReadAudit)?;
+        let wanted = Wanted::new(offset, limit);
+        let rows = audit::list(app(ctx).db.read(), caller.organization, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
+        Ok(wanted.page(rows, AuditEntry::from))
     }
 
     /// What an engine can be registered for.
@@ -48,17 +106,17 @@ impl Query {
         #[graphql(name = "type")] category_type: Option<String>,
         offset: Option<i64>,
         limit: Option<i64>,
-    ) -> Result<EngineCategoryList> {
+    ) -> Result<Page<EngineCategory>> {
         caller(ctx)?.require(Permission::ReadEngines)?;
-        let (offset, limit) = page(offset, limit);
+        let page = Wanted::new(offset, limit);
         let name = name.map(|name| name.to_lowercase());
         let wanted = |capability: &Capability| {
             id.as_ref().is_none_or(|id| category::find(id) == Some(*capability))
                 && name.as_ref().is_none_or(|name| capability.as_str().contains(name))
                 && category_type.as_ref().is_none_or(|wanted| category::type_name(*capability).eq_ignore_ascii_case(wanted))
         };
-        let records = Capability::all().filter(wanted).skip(offset as usize).take(limit as usize).map(EngineCategory).collect();
-        Ok(EngineCategoryList { records, offset, limit })
+        let found = Capability::all().filter(wanted).skip(page.offset as usize).take(page.limit as usize).collect();
+        Ok(page.page(found, EngineCategory))
     }
 
     /// One category.
@@ -74,7 +132,8 @@ impl Query {
         let engine_id: EngineId = parse_id(&id, "Engine")?;
         let row = engines::by_id(app(ctx).db.read(), engine_id).await.map_err(Problem::from)?;
         let mine = row.filter(|engine| engine.organization == caller.organization);
-        Ok(Some(mine.map(Engine).ok_or_else(|| Problem::NotFound { object: "Engine", id: id.to_string() })?))
+        let missing = || Problem::NotFound { object: "Engine", id: engine_id.to_string() };
+        Ok(Some(mine.map(Engine::from).ok_or_else(missing)?))
     }
 
     /// Engines of the caller's organization, newest first.
@@ -83,65 +142,99 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         id: Option<ID>,
-        name: Option<String>,
+        ids: Option<Vec<ID>>,
         category_id: Option<ID>,
         category: Option<String>,
+        state: Option<Vec<EngineState>>,
+        owned: Option<bool>,
+        library_required: Option<bool>,
+        #[graphql(name = "createsTDO")] creates_tdo: Option<bool>,
+        name: Option<String>,
         offset: Option<i64>,
         limit: Option<i64>,
-    ) -> Result<EngineList> {
+        filter: Option<EngineFilter>,
+        order_by: Option<Vec<EngineSortField>>,
+    ) -> Result<Page<Engine>> {
         let caller = caller(ctx)?;
         caller.require(Permission::ReadEngines)?;
-        let (offset, limit) = page(offset, limit);
-        let word = category_id.map(|id| id.0).or(category);
-        let category = match &word {
-            Some(word) => Some(
-                category::find(word).ok_or_else(|| Problem::invalid(format!("category: {word:?} is no category; see engineCategories")))?,
-            ),
-            None => None,
-        };
-        let filter = engines::Filter { name, category, id: id.map(|id| parse_id(&id, "Engine")).transpose()? };
-        let rows = engines::list(app(ctx).db.read(), caller.organization, &filter, offset, limit).await.map_err(Problem::from)?;
-        Ok(EngineList { records: rows.into_iter().map(Engine).collect(), offset, limit })
+        // Engines of other organizations are not shown anyway.
+        let _ = owned;
+        let wanted = Wanted::new(offset, limit);
+        let mut categories = Vec::new();
+        for word in category_id.map(|id| id.0).into_iter().chain(category) {
+            categories.push(category_of(&word)?);
+        }
+        let mut narrowed = engines::Filter { name, categories, ..engines::Filter::default() };
+        for id in id.into_iter().chain(ids.unwrap_or_default()) {
+            narrowed.ids.push(parse_id(&id, "Engine")?);
+        }
+        narrowed.states = state.unwrap_or_default().into_iter().map(Into::into).collect();
+        narrowed.flags.extend(library_required.map(|wanted| ("libraryRequired", wanted)));
+        narrowed.flags.extend(creates_tdo.map(|wanted| ("createsTDO", wanted)));
+        if let Some(filter) = filter {
+            for word in filter.category.unwrap_or_default() {
+                narrowed.categories.push(category_of(&word)?);
+            }
+            for word in filter.engine_type.unwrap_or_default() {
+                let of_type = Capability::all().filter(|one| category::type_name(*one).eq_ignore_ascii_case(&word));
+                narrowed.categories.extend(of_type);
+            }
+            narrowed.deployment_model = filter.deployment_model.map(Into::into);
+            narrowed.price = (filter.price_min, filter.price_max);
+        }
+        let order = order_by.as_deref().and_then(<[_]>::first).map(EngineSortField::order).unwrap_or_default();
+        let rows = engines::list(app(ctx).db.read(), caller.organization, &narrowed, order, wanted.offset, wanted.limit).await;
+        Ok(wanted.page(rows.map_err(Problem::from)?, Engine::from))
     }
 
     /// One build of the caller's organization.
     async fn engine_build(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Build>> {
         let caller = caller(ctx)?;
         caller.require(Permission::ReadEngines)?;
-        let missing = || Problem::NotFound { object: "Build", id: id.to_string() };
         let build_id: BuildId = parse_id(&id, "Build")?;
+        let missing = || Problem::NotFound { object: "Build", id: build_id.to_string() };
         let owner = builds::organization(app(ctx).db.read(), build_id).await.map_err(Problem::from)?;
         if owner != Some(caller.organization) {
             return Err(missing().into());
         }
         let row = builds::by_id(app(ctx).db.read(), build_id).await.map_err(Problem::from)?;
-        Ok(Some(row.map(Build).ok_or_else(missing)?))
+        let row = row.filter(|row| row.status != BuildStatus::Deleted).ok_or_else(missing)?;
+        Ok(Some(Build::from(row)))
+    }
+
+    /// What waits for a decision in the caller's organization, the longest waiting first.
+    async fn review_queue(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<ReviewItem>> {
+        let caller = caller(ctx)?;
+        caller.require(Permission::ReadEngines)?;
+        let wanted = Wanted::new(offset, limit);
+        let rows = review_queue::queue(&app(ctx).db, caller.organization, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
+        Ok(wanted.page(rows, ReviewItem))
     }
 
     /// Pushes of the caller's organization that became no build, newest first.
-    async fn unclaimed_pushes(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<UnclaimedPushList> {
+    async fn unclaimed_pushes(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<UnclaimedPush>> {
         let caller = caller(ctx)?;
         caller.require(Permission::ReadEngines)?;
-        let (offset, limit) = page(offset, limit);
-        let rows = unclaimed_pushes::list(app(ctx).db.read(), caller.organization, offset, limit).await.map_err(Problem::from)?;
-        Ok(UnclaimedPushList { records: rows.into_iter().map(UnclaimedPush).collect(), offset, limit })
+        let wanted = Wanted::new(offset, limit);
+        let rows = unclaimed_pushes::list(app(ctx).db.read(), caller.organization, wanted.offset, wanted.limit).await;
+        Ok(wanted.page(rows.map_err(Problem::from)?, UnclaimedPush))
     }
 
     /// Repositories of the caller's organization, by name.
-    async fn repositories(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<RepositoryList> {
+    async fn repositories(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<Repository>> {
         let caller = caller(ctx)?;
         caller.require(Permission::ReadEngines)?;
-        let (offset, limit) = page(offset, limit);
-        let rows = repositories::list(&app(ctx).db, caller.organization, offset, limit).await.map_err(Problem::from)?;
-        Ok(RepositoryList { records: rows.into_iter().map(Repository).collect(), offset, limit })
+        let wanted = Wanted::new(offset, limit);
+        let rows = repositories::list(&app(ctx).db, caller.organization, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
+        Ok(wanted.page(rows, Repository))
     }
 
     /// Tokens of the caller, for administrators of everybody in the organization; newest first.
     async fn tokens(&self, ctx: &Context<'_>, offset: Option<i64>, limit: Option<i64>) -> Result<Vec<Token>> {
         let caller = caller(ctx)?;
-        let (offset, limit) = page(offset, limit);
+        let wanted = Wanted::new(offset, limit);
         let only = (!caller.may(Permission::ManageTokens)).then_some(caller.user);
-        let rows = tokens::list(app(ctx).db.read(), caller.organization, only, offset, limit).await.map_err(Problem::from)?;
+        let rows = tokens::list(app(ctx).db.read(), caller.organization, only, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
         Ok(rows.into_iter().map(|(token, owner)| Token { token, owner }).collect())
     }
 }

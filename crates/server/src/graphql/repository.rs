@@ -8,13 +8,6 @@ use super::scalars::DateTime;
 /// A repository of the registry.
 pub struct Repository(pub Listed);
 
-/// A page of them.
-pub struct RepositoryList {
-    pub records: Vec<Repository>,
-    pub offset: i64,
-    pub limit: i64,
-}
-
 #[Object]
 impl Repository {
     /// The whole name, the organization in front.
@@ -29,24 +22,5 @@ impl Repository {
 
     async fn created_date_time(&self) -> DateTime {
         DateTime(self.0.created_at)
-    }
-}
-
-#[Object]
-impl RepositoryList {
-    async fn records(&self) -> &[Repository] {
-        &self.records
-    }
-
-    async fn count(&self) -> usize {
-        self.records.len()
-    }
-
-    async fn offset(&self) -> i64 {
-        self.offset
-    }
-
-    async fn limit(&self) -> i64 {
-        self.limit
     }
 }

@@ -12,7 +12,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Visitor;
+use super::{MAX_COMPLEXITY, MAX_DEPTH, Visitor};
 use crate::{
     app::App,
     auth::{self, session},
@@ -104,12 +104,15 @@ fn variables(value: Value) -> Result<Value, Problem> {
 async fn execute(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, query: Query) -> Result<Response, Problem> {
     let token = session::bearer(headers).map(str::to_owned);
     let address = auth::address::of(peer.ip(), headers, &app.config.trusted_proxies);
-    let caller = match &token {
-        Some(token) => {
+    let caller = match (&token, own_page(headers)) {
+        (Some(token), _) => {
             Some(auth::bearer(app, token, &address).await).filter(|caller| *caller != Err(Problem::Unauthenticated)).transpose()?
         }
-        None => None,
+        (None, Some(cookie)) => session::caller(&app.db, cookie).await.ok(),
+        (None, None) => None,
     };
+    app.windows.count(caller.as_ref(), token.as_deref().unwrap_or(&address), clock::now_ms())?;
+    let document = harness::graphql::parse(&query.query).map_err(|error| Problem::invalid(error.to_string()))?;
     let mut request = async_graphql::Request::new(query.query)
         .variables(async_graphql::Variables::from_json(variables(query.variables)?))
         .data(app.clone())
@@ -117,10 +120,14 @@ async fn execute(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, query: Q
     if let Some(name) = query.operation_name {
         request = request.operation_name(name);
     }
-    if let Err(error) = request.parsed_query() {
-        return Err(Problem::invalid(format!("the query cannot be parsed: {}", error.message)));
-    }
+    request.set_parsed_query(document);
     Ok(answered(shape(app.schema.execute(request).await)))
+}
+
+/// The cookie of a request of our own query page. Only a browser that says so is believed: another site's page cannot.
+fn own_page(headers: &HeaderMap) -> Option<&str> {
+    let from_us = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    session::cookie(headers).filter(|_| from_us)
 }
 
 /// 200 whatever the fields say, but for whoever must slow down: they are told so that programs understand it.
@@ -144,9 +151,14 @@ fn shape(response: async_graphql::Response) -> Value {
 }
 
 fn shape_error(error: async_graphql::ServerError) -> Value {
+    let message = match error.message.as_str() {
+        "Query is nested too deep." => format!("The query is nested deeper than {MAX_DEPTH} levels; ask for less at once"),
+        "Query is too complex." => format!("The query asks for more than {MAX_COMPLEXITY} fields; ask for less at once"),
+        other => other.to_owned(),
+    };
     let extension = |key: &str| error.extensions.as_ref().and_then(|all| all.get(key)).cloned().and_then(|value| value.into_json().ok());
     json!({
-        "message": error.message,
+        "message": message,
         "name": extension("name").unwrap_or_else(|| "invalid_input".into()),
         "time_thrown": clock::iso(clock::now_ms()),
         "data": extension("data").unwrap_or_else(|| json!({})),

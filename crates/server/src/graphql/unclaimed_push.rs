@@ -8,13 +8,6 @@ use super::scalars::DateTime;
 /// A push that became no build.
 pub struct UnclaimedPush(pub Row);
 
-/// A page of them.
-pub struct UnclaimedPushList {
-    pub records: Vec<UnclaimedPush>,
-    pub offset: i64,
-    pub limit: i64,
-}
-
 #[Object]
 impl UnclaimedPush {
     async fn id(&self) -> ID {
@@ -54,24 +47,5 @@ impl UnclaimedPush {
 
     async fn created_date_time(&self) -> DateTime {
         DateTime(self.0.created_at)
-    }
-}
-
-#[Object]
-impl UnclaimedPushList {
-    async fn records(&self) -> &[UnclaimedPush] {
-        &self.records
-    }
-
-    async fn count(&self) -> usize {
-        self.records.len()
-    }
-
-    async fn offset(&self) -> i64 {
-        self.offset
-    }
-
-    async fn limit(&self) -> i64 {
-        self.limit
     }
 }

@@ -5,7 +5,9 @@ use model::{id::EngineId, waiver::Waiver as Said};
 use store::waivers::{self, Kept};
 
 use super::{
-    app, caller, page, parse_id,
+    app, caller,
+    page::{Page, Wanted},
+    parse_id,
     scalars::{DateTime, JsonData},
 };
 use crate::{
@@ -17,15 +19,6 @@ use crate::{
 
 /// A waiver.
 pub struct Waiver(Kept);
-
-/// A page of waivers.
-#[derive(async_graphql::SimpleObject)]
-pub struct WaiverList {
-    records: Vec<Waiver>,
-    count: usize,
-    offset: i64,
-    limit: i64,
-}
 
 /// A waiver to make. Its author is who makes it.
 #[derive(InputObject)]
@@ -116,13 +109,14 @@ pub struct WaiverQuery;
 #[Object]
 impl WaiverQuery {
     /// Waivers of the caller's organization, newest first, also those that ended; with an engine only those that are for it.
-    async fn waivers(&self, ctx: &Context<'_>, engine_id: Option<ID>, offset: Option<i64>, limit: Option<i64>) -> Result<WaiverList> {
+    async fn waivers(&self, ctx: &Context<'_>, engine_id: Option<ID>, offset: Option<i64>, limit: Option<i64>) -> Result<Page<Waiver>> {
         let caller = caller(ctx)?;
         caller.require(Permission::ReadEngines)?;
-        let (offset, limit) = page(offset, limit);
+        let wanted = Wanted::new(offset, limit);
         let engine = engine(engine_id.as_ref())?;
-        let rows = waivers::list(app(ctx).db.read(), caller.organization, engine, offset, limit).await.map_err(Problem::from)?;
-        Ok(WaiverList { count: rows.len(), records: rows.into_iter().map(Waiver).collect(), offset, limit })
+        let rows =
+            waivers::list(app(ctx).db.read(), caller.organization, engine, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
+        Ok(wanted.page(rows, Waiver))
     }
 }
 

@@ -1,9 +1,6 @@
 //! Gate A of one build: run it, judge everything, record the verdict. Begins anew when an earlier attempt was lost.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use model::{
     build::{BuildStatus, MAX_ATTEMPTS},
@@ -14,15 +11,15 @@ use model::{
 };
 use store::{builds, engines, jobs::Job};
 
-use super::JobError;
+use super::{JobError, left, log_of};
 use crate::{
     app::App,
     error::chain,
-    gate::{self, Certification},
+    gate::{self, Lane},
     ops::{
         attach_sbom::attach_sbom,
         keep_inventory::keep_inventory,
-        record_verdict::{drop_job, record_loss, record_verdict},
+        record_verdict::{drop_job, record_loss, record_start, record_verdict},
     },
 };
 
@@ -30,7 +27,10 @@ use crate::{
 pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), JobError> {
     let missing = || JobError::Subject(job.subject.clone());
     let id: BuildId = job.subject.parse().map_err(|_| missing())?;
-    let build = builds::by_id(app.db.read(), id).await?.ok_or_else(missing)?;
+    let mut build = builds::by_id(app.db.read(), id).await?.ok_or_else(missing)?;
+    if build.status == BuildStatus::Uploaded {
+        build.status = record_start(&app, &build).await?;
+    }
     let engine = engines::by_id(app.db.read(), build.engine).await?.ok_or_else(missing)?;
     if build.status != BuildStatus::Fetching {
         return drop_job(&app, &job, &worker, build.status).await;
@@ -56,7 +56,11 @@ pub(super) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
     }
     note(format!("certifying build {} of {}", build.version, engine.name));
     let run_id = format!("{}-{}", build.id.0.simple(), job.attempts);
-    let report = gate::certify(&app, &build, &engine, looked, Certification { id: run_id, log: log.clone(), spent: began.elapsed() }).await;
+    let lane = Lane { run_id, log: log.clone(), spent: began.elapsed() };
+    let report = tokio::select! {
+        report = gate::certify(&app, &build, &engine, looked, lane) => report,
+        status = left(&app, id, BuildStatus::Fetching) => return drop_job(&app, &job, &worker, status).await,
+    };
     note(format!("verdict: {}", word(report.verdict)));
     record_verdict(&app, &build, &report, &job, &worker).await
 }
@@ -67,20 +71,7 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Available => "available",
         Verdict::Invalid => "invalid",
         Verdict::NotTestable => "not testable",
+        Verdict::ApprovedCandidate => "ready to be approved",
+        Verdict::Disapproved => "disapproved",
     }
-}
-
-/// Each line goes to the build's log at once and wakes whoever watches. Its time counts from here, whoever wrote it: engine, harness and
-/// this job have clocks that began at different moments.
-fn log_of(app: &Arc<App>, build: BuildId) -> Result<sandbox::LogSink, JobError> {
-    let file = Mutex::new(app.logs.append_to(build)?);
-    let (app, begun) = (app.clone(), Instant::now());
-    Ok(Arc::new(move |mut line: LogLine| {
-        line.at_ms = begun.elapsed().as_millis() as u64;
-        let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Err(error) = file.append(&line) {
-            tracing::warn!(%build, error = chain(&error), "a log line was lost");
-        }
-        app.tell(build);
-    }))
 }

@@ -2,17 +2,32 @@
 
 mod certify_build;
 mod collect_garbage;
+mod deploy_build;
+mod keep_instances;
 mod rematch_builds;
+mod review_build;
 mod take_pushes;
 mod watch_advisories;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use store::jobs::{self, Job};
+use model::{build::BuildStatus, id::BuildId, run::LogLine};
+use store::{
+    builds,
+    jobs::{self, Job},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, clock, error::chain};
 pub use collect_garbage::collect_garbage;
+#[cfg(test)]
+pub(crate) use deploy_build::run as run_deploy;
+pub use keep_instances::keep_instances;
 pub use take_pushes::take_pushes;
 pub use watch_advisories::watch_advisories;
 
@@ -21,6 +36,12 @@ pub const CERTIFY_BUILD: &str = "certify_build";
 
 /// New advisories for every build; the subject is their identity.
 pub const REMATCH_BUILDS: &str = "rematch_builds";
+
+/// The oldest deploy that waits; the subject is the engine's id, so that an engine has one deploy at a time.
+pub const DEPLOY_BUILD: &str = "deploy_build";
+
+/// Gate B for one build, or one check of it anew; the subject is the build's id.
+pub const REVIEW_BUILD: &str = "review_build";
 
 /// A job dies with its lease unless it is renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -42,18 +63,14 @@ struct Kind {
 
 /// All kinds, by name.
 const KINDS: &[Kind] = &[
-    Kind {
-        name: CERTIFY_BUILD,
-        // Ten minutes of test run, and room for unpacking before and judging after it.
-        deadline: Duration::from_secs(20 * 60),
-        work: |app, job, worker| Box::pin(certify_build::run(app, job, worker)),
-    },
-    Kind {
-        name: REMATCH_BUILDS,
-        deadline: Duration::from_secs(20 * 60),
-        work: |app, job, worker| Box::pin(rematch_builds::run(app, job, worker)),
-    },
+    Kind { name: CERTIFY_BUILD, deadline: LONGEST, work: |app, job, worker| Box::pin(certify_build::run(app, job, worker)) },
+    Kind { name: DEPLOY_BUILD, deadline: LONGEST, work: |app, job, worker| Box::pin(deploy_build::run(app, job, worker)) },
+    Kind { name: REMATCH_BUILDS, deadline: LONGEST, work: |app, job, worker| Box::pin(rematch_builds::run(app, job, worker)) },
+    Kind { name: REVIEW_BUILD, deadline: LONGEST, work: |app, job, worker| Box::pin(review_build::run(app, job, worker)) },
 ];
+
+/// Ten minutes of test run, and room for unpacking before and judging after it.
+const LONGEST: Duration = Duration::from_secs(20 * 60);
 
 /// Why a job could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -140,4 +157,35 @@ async fn keep_lease(app: &App, job: &Job, worker: &str) {
             Err(error) => tracing::warn!(error = chain(&error), "the lease could not be renewed; trying again"),
         }
     }
+}
+
+/// Waits until a build is no longer in this status, because somebody decided about it; returns where it is.
+async fn left(app: &App, id: BuildId, status: BuildStatus) -> BuildStatus {
+    let mut news = app.news.subscribe();
+    loop {
+        // Log lines are news too; what was missed is seen at the next look.
+        let _ = tokio::time::timeout(HEARTBEAT, news.recv()).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        while news.try_recv().is_ok() {}
+        match builds::by_id(app.db.read(), id).await {
+            Ok(Some(build)) if build.status != status => return build.status,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "a build cannot be read; trying again"),
+        }
+    }
+}
+
+/// Each line goes to the build's log at once and wakes whoever watches. Its time counts from here, whoever wrote it: engine, harness and
+/// this job have clocks that began at different moments.
+fn log_of(app: &Arc<App>, build: BuildId) -> Result<sandbox::LogSink, JobError> {
+    let file = Mutex::new(app.logs.append_to(build)?);
+    let (app, begun) = (app.clone(), Instant::now());
+    Ok(Arc::new(move |mut line: LogLine| {
+        line.at_ms = begun.elapsed().as_millis() as u64;
+        let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(error) = file.append(&line) {
+            tracing::warn!(%build, error = chain(&error), "a log line was lost");
+        }
+        app.tell(build);
+    }))
 }

@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Longest name, characters.
-const NAME_MAX: usize = 200;
+pub(super) const NAME_MAX: usize = 200;
 
 /// Largest sum of everything registration carries besides, bytes of JSON.
-const EXTRA_MAX: usize = 256 << 10;
+pub(super) const EXTRA_MAX: usize = 256 << 10;
 
 /// What registration asks for.
 #[derive(Clone, Debug)]

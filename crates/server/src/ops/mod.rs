@@ -1,22 +1,36 @@
 //! The only place where anything changes: one file per deed. GraphQL, console and jobs call these and nothing else.
 
+pub mod accept_invitation;
+pub mod act_on_build;
 pub mod apply_event;
 pub mod attach_sbom;
+pub mod begin_attempt;
 pub mod collect_garbage;
 pub mod create_api_token;
+pub mod create_build;
 pub mod create_engine;
+pub mod create_organization;
 pub mod create_robot_token;
 pub mod create_waiver;
 pub mod first_start;
 pub mod import_vex;
+pub mod invite_user;
 pub mod issue_refresh_token;
 pub mod keep_inventory;
 pub mod login;
+pub mod manage_user;
+pub mod record_deploy;
+pub mod record_review;
 pub mod record_verdict;
 pub mod rematch_builds;
 pub mod revoke_token;
 pub mod revoke_waiver;
+pub mod roll_back;
 pub mod set_engine_file;
+pub mod set_engine_state;
 pub mod set_quota;
 pub mod set_repository_public;
 pub mod take_push;
+pub mod update_engine;
+pub mod update_organization;
+pub mod write_note;

@@ -79,3 +79,19 @@ pub async fn record_loss(app: &App, build: &Build, last: Option<&Report>) -> Res
     app.tell(build.id);
     Ok(status)
 }
+
+/// A worker takes a build up whose image is already here (lifecycle §6b, `start`).
+///
+/// # Errors
+/// [`JobError`].
+pub async fn record_start(app: &App, build: &Build) -> Result<BuildStatus, JobError> {
+    let mut tx = app.db.write().await?;
+    let status = match apply_event(&mut tx, build, Event::Start, SYSTEM, &Circumstances::default(), "").await {
+        Ok(status) => status,
+        Err(NotApplied::Store(error)) => return Err(error.into()),
+        Err(error) => return Err(anyhow::Error::from(error).into()),
+    };
+    tx.commit().await?;
+    app.tell(build.id);
+    Ok(status)
+}

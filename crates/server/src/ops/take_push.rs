@@ -16,6 +16,7 @@ use model::{
 };
 use sqlx::{Sqlite, Transaction};
 use store::{
+    build_life::Life,
     builds::{self, Build, HistoryLine},
     engines::{self, Engine},
     jobs,
@@ -208,6 +209,7 @@ async fn build(
         pushed_at: push.pushed_at,
         created_at: now,
         modified_at: now,
+        life: Life::default(),
     };
     builds::insert(tx, &build).await?;
     let start =

@@ -84,11 +84,15 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::running(change, sandbox::fake::Fake::scripted(vec![], Exit::Stopped)).await
+    }
+
+    /// With engines that do what this sandbox says.
+    pub async fn running(change: impl FnOnce(&mut Config), sandbox: sandbox::fake::Fake) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config { data: dir.path().join("data"), listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
         change(&mut config);
         let first = FirstStart { organization: Some(1), email: Some(EMAIL.into()), password: Some(PASSWORD.to_owned().into()) };
-        let sandbox = sandbox::fake::Fake::scripted(vec![], Exit::Stopped);
         let server = crate::start(config, &first, Arc::new(sandbox)).await.unwrap();
         let app = server.app.clone();
         let peer = SocketAddr::from(([192, 0, 2, 7], 4711));

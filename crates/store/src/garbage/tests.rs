@@ -170,7 +170,7 @@ async fn builds_and_open_pushes_keep_their_images() {
     }
     let mut tx = world.db.write().await.unwrap();
     sqlx::raw_sql(
-        "INSERT INTO organizations VALUES (1, 'one', 0);
+        "INSERT INTO organizations (id, name, created_at) VALUES (1, 'one', 0);
          INSERT INTO engines (id, organization_id, name, description, category, deployment_model, extra, created_by, created_at, modified_at)
              VALUES ('e', 1, 'e', '', 'keyword', 'x', '{}', 'ann', 0, 0);",
     )

@@ -160,6 +160,7 @@ impl World {
             pushed_at: 0,
             created_at: 0,
             modified_at: 0,
+            life: store::build_life::Life::default(),
         };
         builds::insert(&mut tx, &build).await.unwrap();
         tx.commit().await.unwrap();
@@ -178,7 +179,9 @@ impl World {
     }
 
     pub async fn report(&self, build: BuildId, report: &Report) {
-        self.document(build, &serde_json::to_string(report).unwrap()).await;
+        let mut tx = self.app.db.write().await.unwrap();
+        builds::insert_report(&mut tx, build, report, 0).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub async fn status(&self, build: BuildId, from: BuildStatus, to: BuildStatus) {

@@ -2,11 +2,12 @@
 
 use askama::Template;
 use model::{
-    build::BuildStatus,
+    build::{BuildStatus, Event},
     report::{Report, Verdict},
     run::LogLine,
 };
 use store::{
+    build_life::Note,
     builds::{Build, HistoryLine},
     engines::Engine,
 };
@@ -18,6 +19,7 @@ use super::{
     finding::{self, CheckFindings, CheckRow},
     log::LogView,
     network::{self, NetworkView},
+    review::{self, ActionLink, Review},
     shell::Shell,
     verdict::{self, Step},
     words::When,
@@ -43,6 +45,12 @@ pub struct BuildInput<'a> {
     pub place: Place<'a>,
     /// Where to listen for news, for as long as there is some to come.
     pub events: String,
+    /// What was written in the review.
+    pub notes: &'a [Note],
+    /// What whoever looks may do with it.
+    pub actions: &'a [Event],
+    /// Whether they may decide, and whether they may answer as a developer.
+    pub parts: (bool, bool),
     /// Now, epoch milliseconds.
     pub now: i64,
 }
@@ -79,6 +87,8 @@ pub struct BuildPage {
     vulnerabilities: Option<String>,
     worsened: Option<String>,
     unreadable: bool,
+    actions: Vec<ActionLink>,
+    review: Review,
 }
 
 /// Whether the page of a build in this status changes by itself.
@@ -128,6 +138,8 @@ impl BuildPage {
             vulnerabilities: report.and_then(verdict::vulnerabilities),
             worsened: verdict::worsened(history),
             unreadable,
+            actions: review::actions(input.actions, build.status),
+            review: Review::new(build, input.notes, input.parts, report, now),
         }
     }
 }
@@ -146,7 +158,7 @@ fn reproduce(engine: &Engine, report: Option<&Report>) -> String {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use model::{
         capability::Capability,
         digest::Digest,
@@ -194,6 +206,7 @@ pub mod tests {
             pushed_at: 1_716_200_000_000,
             created_at: 1_716_200_000_000,
             modified_at: 1_716_200_000_000,
+            life: store::build_life::Life::default(),
         }
     }
 
@@ -266,6 +279,8 @@ pub mod tests {
             }),
             timed_out: false,
             findings_hash: Digest::of(b""),
+            basis: None,
+            reused: None,
         }
     }
 
@@ -293,6 +308,9 @@ pub mod tests {
             log: &log,
             place: Place { url: "http://127.0.0.1:8080", host: "127.0.0.1:8080", plain_http: true },
             events: "/builds/3/events?from=17&seen=abc".into(),
+            notes: &[],
+            actions: &[],
+            parts: (false, false),
             now: 1_716_200_060_000,
         };
         BuildPage::new(shell(), input)

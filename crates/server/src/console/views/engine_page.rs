@@ -1,8 +1,7 @@
 //! The page of one engine: what it is, how to push to it, what was pushed.
 
 use askama::Template;
-use model::{build::BuildStatus, engine::EngineState, finding::Severity, name::RepoName};
-use serde::Deserialize;
+use model::{build::BuildStatus, engine::EngineState, name::RepoName};
 use store::{builds::Build, engines::Engine};
 
 use super::{
@@ -13,36 +12,6 @@ use super::{
     waivers::WaiverRow,
     words::{self, When},
 };
-
-/// How many findings of each kind a report tells of, read without building the rest of it.
-#[derive(Debug, Default, Deserialize)]
-pub struct Tally {
-    checks: Vec<TalliedCheck>,
-}
-
-#[derive(Debug, Deserialize)]
-struct TalliedCheck {
-    findings: Vec<TalliedFinding>,
-}
-
-#[derive(Debug, Deserialize)]
-struct TalliedFinding {
-    severity: Severity,
-}
-
-impl Tally {
-    fn of(&self, severity: Severity) -> u64 {
-        self.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.severity == severity).count() as u64
-    }
-}
-
-/// A build and the tally of its report, if it has one.
-pub struct ReportedBuild {
-    /// The build.
-    pub build: Build,
-    /// The tally.
-    pub tally: Option<Tally>,
-}
 
 /// Where images are pushed to.
 pub struct Place<'a> {
@@ -93,6 +62,8 @@ pub struct EnginePage {
     builds: Vec<Row>,
     paging: Paging,
     waivers: Vec<WaiverRow>,
+    acts: Vec<(&'static str, &'static str)>,
+    derived: EngineState,
 }
 
 impl EnginePage {
@@ -107,19 +78,22 @@ impl EnginePage {
         shell: Shell,
         engine: Engine,
         statuses: Vec<BuildStatus>,
-        builds: Vec<ReportedBuild>,
+        builds: Vec<Build>,
         paging: Paging,
         place: &Place<'_>,
         now: i64,
     ) -> Self {
         let (model, model_explained) = engine_form::explain(engine.deployment_model);
         // Whoever pushed before pushes to the same repository again.
-        let repository = builds.first().map_or_else(|| repository(&engine), |newest| newest.build.repository.clone());
+        let repository = builds.first().map_or_else(|| repository(&engine), |newest| newest.repository.clone());
         let target = format!("{}/{repository}:v{}", place.host, engine.last_version + 1);
+        let derived = EngineState::derive(engine.deleted, engine.disabled, statuses);
         Self {
             shell,
             id: engine.id.to_string(),
-            state: badge::of_engine(EngineState::derive(engine.deleted, engine.disabled, statuses)),
+            state: badge::of_engine(derived),
+            derived,
+            acts: Vec::new(),
             category: words::label(engine.category.as_str()),
             model,
             model_explained,
@@ -131,7 +105,7 @@ impl EnginePage {
                 "{:#}",
                 checks::contract::manifest::generate(engine.id, engine.category, &format!("{}/engines/{}", place.url, engine.id))
             ),
-            builds: builds.into_iter().map(|reported| row(reported, now)).collect(),
+            builds: builds.into_iter().map(|build| row(build, now)).collect(),
             paging,
             waivers: Vec::new(),
             name: engine.name,
@@ -141,9 +115,28 @@ impl EnginePage {
     }
 }
 
-fn row(reported: ReportedBuild, now: i64) -> Row {
-    let ReportedBuild { build, tally } = reported;
-    let findings = tally.map_or_else(String::new, |tally| match (tally.of(Severity::Error), tally.of(Severity::Warning)) {
+impl EnginePage {
+    /// With what whoever looks may do.
+    #[must_use]
+    pub fn with_acts(mut self, may_write: bool, can_go_back: bool) -> Self {
+        if may_write {
+            let label = |word: &&str| match *word {
+                "disable" => Some(("disable", "Disable")),
+                "enable" => Some(("enable", "Enable")),
+                "delete" => Some(("delete", "Delete")),
+                "undelete" => Some(("undelete", "Take back")),
+                _ => None,
+            };
+            let back = (can_go_back && self.derived != EngineState::Disabled).then_some(("rollback", "Go back to the last good build"));
+            self.acts = back.into_iter().chain(self.derived.valid_actions().iter().filter_map(label)).collect();
+        }
+        self
+    }
+}
+
+fn row(build: Build, now: i64) -> Row {
+    let counts = build.life.errors.zip(build.life.warnings).map(|(errors, warnings)| (errors.unsigned_abs(), warnings.unsigned_abs()));
+    let findings = counts.map_or_else(String::new, |counts| match counts {
         (0, 0) => "none".to_owned(),
         (errors, 0) => words::count(errors, "error"),
         (0, warnings) => words::count(warnings, "warning"),
@@ -179,7 +172,7 @@ mod tests {
     use super::*;
     use crate::console::views::{Account, Section, build_page::tests};
 
-    fn page(engine: Engine, builds: Vec<ReportedBuild>) -> String {
+    fn page(engine: Engine, builds: Vec<Build>) -> String {
         let shell = Shell::new("Word list", Section::Engines, Account::Known("dev@example.org".into()));
         let place = Place::of("https://gate.example.org");
         let paging = Paging::asked("/engines/1", None);
@@ -204,9 +197,9 @@ mod tests {
 
     #[test]
     fn builds_show_their_findings() {
-        let tally = serde_json::from_str(r#"{"errors": ["a", "said again"], "checks": [{"findings": [{"severity": "error"}, {"severity": "warning"}]}, {"findings": [{"severity": "warning"}]}]}"#).unwrap();
-        let one = ReportedBuild { build: tests::build(BuildStatus::Invalid), tally: Some(tally) };
-        let two = ReportedBuild { build: tests::build(BuildStatus::Available), tally: Some(Tally::default()) };
+        let found = |errors, warnings| store::build_life::Life { errors: Some(errors), warnings: Some(warnings), ..Default::default() };
+        let one = Build { life: found(1, 2), ..tests::build(BuildStatus::Invalid) };
+        let two = Build { life: found(0, 0), ..tests::build(BuildStatus::Available) };
         let html = page(tests::engine(), vec![one, two]);
         assert!(html.contains("1 error, 2 warnings") && html.contains("none") && html.contains("rc3"), "{html}");
     }

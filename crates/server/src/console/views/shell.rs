@@ -7,6 +7,10 @@ pub enum Section {
     Engines,
     /// Pushes that became no build.
     Unclaimed,
+    /// What waits for a decision.
+    Review,
+    /// People and rules of the organization.
+    People,
     /// Tokens for programs.
     Tokens,
     /// The pages of the checks.
@@ -35,12 +39,14 @@ pub struct Shell {
     pub section: Section,
     /// Who is looking.
     pub account: Account,
+    /// Whether they manage the organization.
+    pub manages: bool,
 }
 
 impl Shell {
     /// The shell of a page.
     pub fn new(title: impl Into<String>, section: Section, account: Account) -> Self {
-        Self { title: title.into(), section, account }
+        Self { title: title.into(), section, account, manages: false }
     }
 
     /// `aria-current` of a navigation entry.
@@ -56,6 +62,16 @@ impl Shell {
     /// `aria-current` of the unclaimed pushes.
     pub fn in_unclaimed(&self) -> &'static str {
         self.current(Section::Unclaimed)
+    }
+
+    /// `aria-current` of the review.
+    pub fn in_review(&self) -> &'static str {
+        self.current(Section::Review)
+    }
+
+    /// `aria-current` of the people.
+    pub fn in_people(&self) -> &'static str {
+        self.current(Section::People)
     }
 
     /// `aria-current` of the tokens.

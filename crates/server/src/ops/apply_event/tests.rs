@@ -70,6 +70,7 @@ async fn pushed_build(db: &Db) -> Build {
         pushed_at: 0,
         created_at: 0,
         modified_at: 0,
+        life: Life::default(),
     };
     let mut tx = db.write().await.unwrap();
     accounts::insert_organization(&mut tx, OrganizationId(1), "First", 0).await.unwrap();

@@ -1,0 +1,70 @@
+//! Pages of lists (GraphQL contract §3): the type of every `...List`.
+
+use async_graphql::{OutputType, SimpleObject};
+
+use super::{
+    account::{AuditEntry, OrganizationUser},
+    build::Build,
+    category::EngineCategory,
+    engine::Engine,
+    repository::Repository,
+    review::ReviewItem,
+    unclaimed_push::UnclaimedPush,
+    waiver::Waiver,
+};
+
+/// Most records of one page.
+const MOST: i64 = 1000;
+
+/// One page.
+#[derive(SimpleObject)]
+#[graphql(concrete(name = "AuditLog", params(AuditEntry)))]
+#[graphql(concrete(name = "BuildList", params(Build)))]
+#[graphql(concrete(name = "EngineCategoryList", params(EngineCategory)))]
+#[graphql(concrete(name = "EngineList", params(Engine)))]
+#[graphql(concrete(name = "RepositoryList", params(Repository)))]
+#[graphql(concrete(name = "ReviewQueue", params(ReviewItem)))]
+#[graphql(concrete(name = "UnclaimedPushList", params(UnclaimedPush)))]
+#[graphql(concrete(name = "UserList", params(OrganizationUser)))]
+#[graphql(concrete(name = "WaiverList", params(Waiver)))]
+pub struct Page<T: OutputType> {
+    records: Vec<T>,
+    /// Records of this page; fewer than `limit`: it is the last one.
+    count: usize,
+    offset: i64,
+    limit: i64,
+}
+
+/// Which page is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Records before it.
+    pub offset: i64,
+    /// Most records of it.
+    pub limit: i64,
+}
+
+impl Wanted {
+    /// Within the bounds.
+    pub fn new(offset: Option<i64>, limit: Option<i64>) -> Self {
+        Self { offset: offset.unwrap_or(0).max(0), limit: limit.unwrap_or(30).clamp(0, MOST) }
+    }
+
+    /// The page with these records.
+    pub fn page<R, T: OutputType>(self, rows: Vec<R>, record: impl FnMut(R) -> T) -> Page<T> {
+        let records: Vec<T> = rows.into_iter().map(record).collect();
+        Page { count: records.len(), records, offset: self.offset, limit: self.limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_bounds() {
+        assert_eq!(Wanted::new(None, None), Wanted { offset: 0, limit: 30 });
+        assert_eq!(Wanted::new(Some(-3), Some(99_999)), Wanted { offset: 0, limit: 1000 });
+        assert_eq!(Wanted::new(Some(7), Some(-1)), Wanted { offset: 7, limit: 0 });
+    }
+}
