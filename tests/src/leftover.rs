@@ -4,6 +4,13 @@ use std::{fs, path::Path};
 
 /// Everything that still bears the name of a run: processes, their mounts and cgroups, and cgroups without processes.
 pub fn of(run: &str) -> Vec<String> {
+    let mut found = processes(run);
+    folders_named(Path::new("/sys/fs/cgroup"), run, &mut found);
+    found
+}
+
+/// Processes of a run.
+pub fn processes(run: &str) -> Vec<String> {
     let mut found = Vec::new();
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
     for process in processes.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().bytes().all(|b| b.is_ascii_digit())))
@@ -16,7 +23,6 @@ pub fn of(run: &str) -> Vec<String> {
             }
         }
     }
-    folders_named(Path::new("/sys/fs/cgroup"), run, &mut found);
     found
 }
 

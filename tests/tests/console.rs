@@ -56,6 +56,8 @@ fn from_login_to_verdict() {
     sees_why_a_build_is_invalid(&server, &browser, &engine);
     sees_what_an_engine_tried_to_reach(&server, &browser, &engine);
     sees_a_push_of_nobody(&server, &browser, &engine);
+    submits_a_build_and_sees_the_queue(&server, &browser, &engine);
+    sees_the_people_and_what_they_did(&server, &browser);
 
     browser.click(".account button");
     browser.wait_for_text("h1", "Log in");
@@ -150,6 +152,34 @@ fn sees_what_an_engine_tried_to_reach(server: &Server, browser: &Browser, engine
     let heads = browser.script("return document.querySelectorAll('section[aria-labelledby=network] :is(thead th[scope=col], tbody th[scope=row], caption)').length");
     assert_eq!(heads, 6 + 3 + 1);
     is_in_order(browser, "build-network");
+}
+
+/// Asks for a review, after reading what that means.
+fn submits_a_build_and_sees_the_queue(server: &Server, browser: &Browser, engine: &str) {
+    let builds = server.api().builds(engine);
+    let build = builds.last().unwrap().clone().is("available");
+    let page = format!("/builds/{}", build.id());
+    browser.go(&server.url(&page));
+    browser.click(&format!("a[href='{page}/act/submit']"));
+    browser.wait_for_text(".consequences", "");
+    is_in_order(browser, "build-submit");
+    browser.click("main form button[type=submit]");
+    browser.wait_for_text("[data-live=verdict]", "awaiting the decision");
+    is_in_order(browser, "build-awaiting");
+    browser.go(&server.url("/review"));
+    browser.wait_for_text("main", "Harbour words");
+    is_in_order(browser, "review");
+    browser.go(&server.url(&format!("{page}/act/approve")));
+    browser.wait_for_text("h1", "");
+    is_in_order(browser, "build-approve");
+}
+
+fn sees_the_people_and_what_they_did(server: &Server, browser: &Browser) {
+    for (path, words, name) in [("/people", EMAIL, "people"), ("/audit", EMAIL, "audit"), ("/v3/graphiql", "", "graphiql")] {
+        browser.go(&server.url(path));
+        browser.wait_for_text("main", words);
+        is_in_order(browser, name);
+    }
 }
 
 fn sees_a_push_of_nobody(server: &Server, browser: &Browser, engine: &str) {

@@ -311,6 +311,7 @@ fn actual(report: &Report, expected: &str) -> String {
         Verdict::Invalid => "invalid",
         Verdict::NotTestable => "not testable",
         Verdict::Running => "running",
+        Verdict::ApprovedCandidate | Verdict::Disapproved => "of another gate",
     };
     let findings = report.checks.iter().filter(|check| check.id != "security").flat_map(|check| &check.findings);
     let told = findings.filter(|finding| finding.severity > Severity::Info || expected.contains(&finding.code));

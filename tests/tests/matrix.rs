@@ -140,6 +140,8 @@ fn sbom(registry: &Registry, subject: &str) {
     registry.put_manifest("1/matrix", &digest, OCI_MANIFEST, manifest.as_bytes()).is(201);
     let listed = registry.get(&format!("1/matrix/referrers/{subject}?artifactType={SBOM}").replace('+', "%2B")).is(200);
     let listed: Value = serde_json::from_str(&listed.body).unwrap();
-    assert_eq!((listed["manifests"].as_array().unwrap().len(), &listed["manifests"][0]["digest"]), (1, &json!(digest)), "{listed:#}");
+    // The gate attaches a list of its own.
+    let found = listed["manifests"].as_array().unwrap().iter().filter(|one| one["digest"] == digest.as_str()).count();
+    assert_eq!(found, 1, "{listed:#}");
     assert_eq!(registry.get(&format!("1/matrix/blobs/{layer}")).is(200).body, document);
 }

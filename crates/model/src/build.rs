@@ -2,9 +2,13 @@
 //!
 //! Pure: what a rule depends on comes in as [`Circumstances`]; applying a transition (compare-and-set, history, jobs) is the server's work.
 
+mod phase;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+pub use self::phase::Phase;
 
 /// Where a build stands. Spelled on every wire as in lifecycle §2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -213,50 +217,6 @@ impl Actor {
             Self::Reviewer => "reviewer",
             Self::System => "system",
         }
-    }
-}
-
-/// The phases of `pending` (lifecycle §6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Today's advisories and policy.
-    Security,
-    /// What changed since gate A.
-    Certification,
-    /// A person decides.
-    AwaitingApproval,
-}
-
-impl Phase {
-    /// Every phase, in their order.
-    pub const ALL: [Self; 3] = [Self::Security, Self::Certification, Self::AwaitingApproval];
-
-    /// The word on every wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Security => "security",
-            Self::Certification => "certification",
-            Self::AwaitingApproval => "awaiting-approval",
-        }
-    }
-
-    /// The phase after this one, when it passed.
-    #[must_use]
-    pub fn next(self) -> Self {
-        match self {
-            Self::Security => Self::Certification,
-            Self::Certification | Self::AwaitingApproval => Self::AwaitingApproval,
-        }
-    }
-}
-
-impl FromStr for Phase {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let found = Self::ALL.into_iter().find(|phase| phase.as_str() == text);
-        found.ok_or_else(|| UnknownWord { what: "phase", word: text.to_owned() })
     }
 }
 

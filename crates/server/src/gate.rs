@@ -289,21 +289,51 @@ impl Lane {
 /// Runs the engine and judges everything.
 pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, lane: Lane) -> Report {
     let mut terms = terms(engine, &looked);
-    let own = |kind| engine_files::get(app.db.read(), engine.id, kind);
-    let file = |found: Result<Option<EngineFile>, store::Error>| {
-        found.unwrap_or_else(|error| {
-            tracing::error!(build = %build.id, error = crate::error::chain(&error), "a file of the engine cannot be read");
-            None
-        })
-    };
-    let sample = file(own(Kind::Sample).await);
+    let own = OwnFiles::of(app, engine).await;
+    let digest = own.digest();
     // What was read when it was given is read again.
-    terms.truth = file(own(Kind::Truth).await).and_then(|file| Truth::read(&file.bytes).ok());
-    let sample = sample.map(|file| OwnSample { file_name: file.name, mime_type: file.mime_type, bytes: file.bytes });
+    terms.truth = own.truth.and_then(|file| Truth::read(&file.bytes).ok());
+    let sample = own.sample.map(|file| OwnSample { file_name: file.name, mime_type: file.mime_type, bytes: file.bytes });
     let setup = RunSetup { sample, ..lane.setup(app, looked.source) };
     let evidence = gather_run(&looked.fixed, &terms, setup).await;
     let baselines = baselines(app, build).await;
-    report(app, build, &looked.fixed.with(terms, evidence), Stage::Complete, baselines)
+    let mut report = report(app, build, &looked.fixed.with(terms, evidence), Stage::Complete, baselines);
+    if let Some(basis) = &mut report.basis {
+        tested_with(basis, digest.as_ref());
+    }
+    report
+}
+
+/// What an engine is tested with besides the samples of its category.
+struct OwnFiles {
+    sample: Option<EngineFile>,
+    truth: Option<EngineFile>,
+}
+
+impl OwnFiles {
+    async fn of(app: &App, engine: &Engine) -> Self {
+        let file = async |kind| {
+            engine_files::get(app.db.read(), engine.id, kind).await.unwrap_or_else(|error| {
+                tracing::error!(engine = %engine.id, error = crate::error::chain(&error), "a file of the engine cannot be read");
+                None
+            })
+        };
+        Self { sample: file(Kind::Sample).await, truth: file(Kind::Truth).await }
+    }
+
+    /// `None` when there is none.
+    fn digest(&self) -> Option<Digest> {
+        let said = |file: &EngineFile| serde_json::json!([file.name, file.mime_type, Digest::of(&file.bytes).to_string()]);
+        let both = [&self.sample, &self.truth].map(|file| file.as_ref().map(said));
+        both.iter().any(Option::is_some).then(|| Digest::of(serde_json::json!(both).to_string().as_bytes()))
+    }
+}
+
+/// Other files of the engine's own make another test run.
+fn tested_with(basis: &mut Basis, own: Option<&Digest>) {
+    if let Some(own) = own {
+        basis.samples = Digest::of(format!("{} {own}", basis.samples).as_bytes());
+    }
 }
 
 /// Starts the engine so that it stays.
@@ -329,7 +359,10 @@ pub fn review_static(app: &App, build: &Build, engine: &Engine, looked: &Looked,
 
 /// Gate B, second phase: everything that may have changed since the test run of `stored`, whose static part is of today.
 pub async fn review_run(app: &App, build: &Build, engine: &Engine, looked: Looked, stored: &Report, lane: Lane) -> Report {
-    let today = static_report(app, build, engine, &looked).basis;
+    let mut today = static_report(app, build, engine, &looked).basis;
+    if let Some(basis) = &mut today {
+        tested_with(basis, OwnFiles::of(app, engine).await.digest().as_ref());
+    }
     let same_run = matches!((&stored.basis, &today), (Some(old), Some(new)) if old.same_run(new));
     if !same_run || stored.verdict == Verdict::NotTestable {
         return of_gate_b(certify(app, build, engine, looked, lane).await);

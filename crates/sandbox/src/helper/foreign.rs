@@ -26,7 +26,7 @@ pub(super) fn launch(private: &Private, foreign: &Foreign, output: Output) -> Re
     let pid_file = private.path("pid");
     let mut create = command(private, foreign, "create");
     create.arg("--bundle").arg(private.path("bundle")).arg("--pid-file").arg(&pid_file);
-    create.stdout(output.stdout).stderr(output.stderr);
+    create.stdin(nothing()?).stdout(output.stdout).stderr(output.stderr);
     run(private, create.arg(NAME), "create the container")?;
     let step = "find the container's first process";
     let text = fs::read_to_string(&pid_file).map_err(during(step))?;
@@ -36,6 +36,12 @@ pub(super) fn launch(private: &Private, foreign: &Foreign, output: Output) -> Re
     start.stdout(Stdio::null()).stderr(Stdio::null());
     run(private, start.arg(NAME), "start the container")?;
     Ok(Started { pid, fault: None, listener: None, guard: Some(guard) })
+}
+
+/// What the program may read: nothing. Not `/dev/null`, because crun makes the program's streams its user's own, and that would be the host's device.
+fn nothing() -> Result<Stdio, Trouble> {
+    let (empty, _) = std::io::pipe().map_err(during("give the program an empty input"))?;
+    Ok(empty.into())
 }
 
 fn command(private: &Private, foreign: &Foreign, verb: &str) -> Command {

@@ -1,6 +1,6 @@
 //! What every runtime owes, ours and foreign ones: the same programs, the same answers. What a foreign one cannot record it must say.
 
-use std::{fs, sync::mpsc, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt, sync::mpsc, time::Duration};
 
 use model::run::{Exit, Stream};
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,8 +51,11 @@ fn an_engine_is_held_by(runtime: Name) {
     spec.working_dir = "/opt/new".to_owned();
     spec.files.push(model::run::InjectedFile { path: "/payload.json".to_owned(), bytes: b"{}\n".to_vec(), mode: 0o644 });
     let bench = bench(runtime);
+    let owner = || fs::metadata("/dev/null").map(|null| (null.uid(), null.gid())).unwrap();
+    let before = owner();
     let record = bench.run(&spec);
     assert_ok(&record);
+    assert_eq!(owner(), before, "the host's device has another owner");
     let lines = stdout(&record);
     for line in
         ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "engine", "1000", "{}", "/opt/new"]

@@ -7,7 +7,13 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use model::{build::BuildStatus, digest::Digest, id::BuildId, report::Report, run::LogLine};
+use model::{
+    build::{BuildStatus, Phase},
+    digest::Digest,
+    id::BuildId,
+    report::Report,
+    run::LogLine,
+};
 use store::{
     build_life,
     builds::{self, Build},
@@ -38,7 +44,7 @@ pub async fn show(State(app): State<Arc<App>>, Visitor(caller): Visitor, Path(id
     let notes = build_life::notes(db, build.id).await?;
     let actions = standing_of(&app, &caller, &build, &engine).await?.valid_actions();
     let (log, offset) = read_log(&app, build.id, 0).await?;
-    let seen = fingerprint(build.status, document.as_deref(), inventories::worsening_count(db, build.id).await?);
+    let seen = fingerprint(build.status, build.life.phase, document.as_deref(), inventories::worsening_count(db, build.id).await?);
     let input = BuildInput {
         engine: &engine,
         build: &build,
@@ -107,8 +113,9 @@ pub async fn read_log(app: &App, build: BuildId, offset: u64) -> Result<(Vec<Log
 }
 
 /// Changes whenever anything on the page but the log changes.
-pub fn fingerprint(status: BuildStatus, report: Option<&str>, worsenings: i64) -> String {
-    Digest::of(format!("{status}\n{worsenings}\n{}", report.unwrap_or("")).as_bytes()).short().to_owned()
+pub fn fingerprint(status: BuildStatus, phase: Option<Phase>, report: Option<&str>, worsenings: i64) -> String {
+    let phase = phase.map_or("", Phase::as_str);
+    Digest::of(format!("{status}\n{phase}\n{worsenings}\n{}", report.unwrap_or("")).as_bytes()).short().to_owned()
 }
 
 /// A report this version cannot read is left out of the page; it can still be downloaded.
@@ -122,10 +129,11 @@ mod tests {
 
     #[test]
     fn status_and_report_make_a_new_fingerprint() {
-        let one = fingerprint(BuildStatus::Fetching, None, 0);
-        assert_eq!(one, fingerprint(BuildStatus::Fetching, None, 0));
-        assert_ne!(one, fingerprint(BuildStatus::Available, None, 0));
-        assert_ne!(one, fingerprint(BuildStatus::Fetching, Some("{}"), 0));
-        assert_ne!(one, fingerprint(BuildStatus::Fetching, None, 1));
+        let one = fingerprint(BuildStatus::Fetching, None, None, 0);
+        assert_eq!(one, fingerprint(BuildStatus::Fetching, None, None, 0));
+        assert_ne!(one, fingerprint(BuildStatus::Available, None, None, 0));
+        assert_ne!(one, fingerprint(BuildStatus::Fetching, None, Some("{}"), 0));
+        assert_ne!(one, fingerprint(BuildStatus::Fetching, None, None, 1));
+        assert_ne!(one, fingerprint(BuildStatus::Fetching, Some(Phase::Security), None, 0));
     }
 }

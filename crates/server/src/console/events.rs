@@ -136,7 +136,7 @@ impl Watch {
             self.queue.push_back(Event::default().event("log").id(offset.to_string()).data(data));
             self.offset = offset;
         }
-        let now = fingerprint(build.status, report.as_deref(), inventories::worsening_count(db, self.build).await?);
+        let now = fingerprint(build.status, build.life.phase, report.as_deref(), inventories::worsening_count(db, self.build).await?);
         if now != self.seen {
             self.queue.push_back(Event::default().event("changed").data(build.status.as_str()));
             self.seen = now;

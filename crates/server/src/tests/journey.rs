@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use store::engine_files::{self, EngineFile, Kind};
 
 use super::{
     webhook_engine::{image, sandbox},
@@ -138,6 +139,26 @@ async fn from_push_to_live_and_back() {
     runs(&world, &second, "absent").await;
     assert_eq!(world.act(EMAIL, &engine, &first, "pause").await["status"], "paused");
     runs(&world, &first, "absent").await;
+}
+
+#[tokio::test]
+async fn another_sample_of_the_engine_s_own_is_another_test_run() {
+    let (world, engine) = started().await;
+    let build = world.pushed(&engine, "v1", &[]).await;
+    let file = EngineFile {
+        name: "own.txt".into(),
+        mime_type: "text/plain".into(),
+        bytes: b"some words of our own".to_vec(),
+        changed_by: EMAIL.into(),
+        changed_at: 1,
+    };
+    let mut tx = world.app.db.write().await.unwrap();
+    engine_files::put(&mut tx, engine.parse().unwrap(), Kind::Sample, &file).await.unwrap();
+    tx.commit().await.unwrap();
+    let waiting = world.act(EMAIL, &engine, &build, "submit").await;
+    let reasons: Vec<_> = waiting["history"].as_array().unwrap().iter().map(|line| line["reason"].as_str().unwrap()).collect();
+    assert!(reasons.iter().any(|reason| reason.starts_with("certification")), "{reasons:#?}");
+    assert!(!reasons.iter().any(|reason| reason.contains("taken over")), "{reasons:#?}");
 }
 
 /// Waits until the engine of a build is as it should be.

@@ -117,7 +117,10 @@ impl BuildPage {
             version: build.version,
             tag: build.tag.clone(),
             badge: badge::of_build(build.status),
-            sentence: verdict::sentence(build.status, report, history),
+            sentence: match (build.status, build.life.phase) {
+                (BuildStatus::Pending, Some(phase)) => verdict::pending(phase).to_owned(),
+                _ => verdict::sentence(build.status, report, history),
+            },
             pushed: When::new(build.pushed_at, now),
             pushed_by: build.pushed_by.clone(),
             steps: verdict::steps(build.status, report),

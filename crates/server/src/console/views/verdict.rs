@@ -1,7 +1,7 @@
 //! The first sentence of a build's page, and how far the gate is.
 
 use model::{
-    build::{BuildStatus, Event},
+    build::{BuildStatus, Event, Phase},
     finding::Severity,
     report::{CheckStatus, Report, Verdict},
 };
@@ -30,6 +30,15 @@ pub fn sentence(status: BuildStatus, report: Option<&Report>, history: &[History
         BuildStatus::DeployFailed => decided("It could not be started; whatever was live before stays live", last),
         BuildStatus::Paused => "Paused: it was live and takes no tasks now.".into(),
         BuildStatus::Deleted => "Deleted: this page is kept for the record.".into(),
+    }
+}
+
+/// How far a submitted build is.
+pub fn pending(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Security => "Submitted for approval: the image is looked at with the advisories and the policy of today.",
+        Phase::Certification => "Submitted for approval: what changed since the last test is tested again.",
+        Phase::AwaitingApproval => "All checks are done: it is awaiting the decision of a reviewer.",
     }
 }
 
