@@ -58,6 +58,7 @@ fn from_login_to_verdict() {
     sees_a_push_of_nobody(&server, &browser, &engine);
     submits_a_build_and_sees_the_queue(&server, &browser, &engine);
     sees_the_people_and_what_they_did(&server, &browser);
+    browser.go(&server.url("/engines"));
 
     browser.click(".account button");
     browser.wait_for_text("h1", "Log in");
