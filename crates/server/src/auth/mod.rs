@@ -18,7 +18,10 @@ use model::{
     name::RepoName,
 };
 use permission::{Permission, Role};
-use store::tokens::{Owned, TokenKind};
+use store::{
+    audit::Deed,
+    tokens::{Owned, TokenKind},
+};
 
 use crate::{app::App, error::Problem};
 
@@ -68,6 +71,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A line of the audit log of the caller's organization.
+    pub fn deed<'a>(&'a self, at: i64, action: &'a str, object: &'a str, detail: &'a str) -> Deed<'a> {
+        Deed { organization: self.organization, at, actor: &self.email, action, object, detail }
+    }
+
     /// The owner of a token, with the rights it leaves them.
     pub fn with_token(owned: Owned) -> Self {
         let Owned { token, owner } = owned;

@@ -2,7 +2,10 @@
 
 use model::id::TokenId;
 use secrecy::SecretString;
-use store::tokens::{self, Token, TokenKind};
+use store::{
+    audit,
+    tokens::{self, Token, TokenKind},
+};
 
 use crate::{
     app::App,
@@ -35,7 +38,7 @@ pub async fn create_api_token(app: &App, caller: &Caller, name: &str, expires_at
     if expires_at.is_some_and(|at| at <= token.created_at) {
         return Err(Problem::invalid("expiresDateTime: the end must lie in the future"));
     }
-    keep(app, Token { expires_at, ..token }).await
+    keep(app, caller, Token { expires_at, ..token }).await
 }
 
 /// A token with nothing but a name.
@@ -61,13 +64,16 @@ pub(super) fn blank(caller: &Caller, kind: TokenKind, name: &str) -> Result<Toke
 }
 
 /// Keeps a token and makes its secret.
-pub(super) async fn keep(app: &App, token: Token) -> Result<Made, Problem> {
+pub(super) async fn keep(app: &App, caller: &Caller, token: Token) -> Result<Made, Problem> {
     let secret = secret::make(token.kind);
     let mut tx = app.db.write().await?;
     if tokens::count(&mut tx, token.user, token.kind).await? >= MOST {
         return Err(Problem::invalid(format!("you have {MOST} tokens of this kind; revoke those that are no longer used")));
     }
     tokens::insert(&mut tx, &token, &secret::hash_of(&secret)).await?;
+    let object = format!("{} token {} ({})", token.kind.as_str(), token.name, token.id);
+    let detail = token.repository.as_deref().unwrap_or_default();
+    audit::append(&mut tx, caller.deed(token.created_at, "token.create", &object, detail)).await?;
     tx.commit().await?;
     tracing::info!(token = %token.id, kind = token.kind.as_str(), user = %token.user, "a token was made");
     Ok(Made { secret, token })

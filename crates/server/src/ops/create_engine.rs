@@ -2,7 +2,10 @@
 
 use model::{capability::Capability, engine::DeploymentModel, id::EngineId};
 use serde_json::Value;
-use store::engines::{self, Engine};
+use store::{
+    audit,
+    engines::{self, Engine},
+};
 
 use crate::{
     app::App,
@@ -69,6 +72,8 @@ pub async fn create_engine(app: &App, caller: &Caller, new: NewEngine) -> Result
     };
     let mut tx = app.db.write().await?;
     engines::insert(&mut tx, &engine).await?;
+    let object = format!("engine {} ({id})", engine.name);
+    audit::append(&mut tx, caller.deed(now, "engine.create", &object, engine.category.as_str())).await?;
     tx.commit().await?;
     Ok(engine)
 }

@@ -55,5 +55,5 @@ pub async fn create_robot_token(app: &App, caller: &Caller, robot: Robot) -> Res
         return Err(Problem::invalid("expiresDateTime: the end must lie in the future and within a year"));
     }
     let limits = (Some(repository.to_string()), Some(actions.to_string()), Some(robot.expires_at));
-    keep(app, Token { repository: limits.0, actions: limits.1, expires_at: limits.2, ..token }).await
+    keep(app, caller, Token { repository: limits.0, actions: limits.1, expires_at: limits.2, ..token }).await
 }

@@ -2,7 +2,7 @@
 
 use model::{id::WaiverId, waiver::Waiver};
 use store::{
-    engines,
+    audit, engines,
     waivers::{self, Kept},
 };
 
@@ -24,6 +24,8 @@ pub async fn create_waiver(app: &App, caller: &Caller, waiver: Waiver) -> Result
     let kept = prepared(app, caller, waiver).await?;
     let mut tx = app.db.write().await?;
     waivers::insert(&mut tx, &kept).await?;
+    let object = format!("waiver of {} ({})", kept.waiver.vulnerability, kept.id);
+    audit::append(&mut tx, caller.deed(kept.created_at, "waiver.create", &object, &kept.waiver.reason)).await?;
     tx.commit().await?;
     tracing::info!(waiver = %kept.id, vulnerability = kept.waiver.vulnerability, user = %caller.user, "a vulnerability was waived");
     Ok(kept)

@@ -1,7 +1,10 @@
 //! An OpenVEX document becomes waivers, all of them or none.
 
 use model::{id::EngineId, waiver::Waiver};
-use store::waivers::{self, Kept};
+use store::{
+    audit,
+    waivers::{self, Kept},
+};
 
 use super::create_waiver::prepared;
 use crate::{
@@ -40,6 +43,8 @@ pub async fn import_vex(
     let mut tx = app.db.write().await?;
     for one in &kept {
         waivers::insert(&mut tx, one).await?;
+        let object = format!("waiver of {} ({})", one.waiver.vulnerability, one.id);
+        audit::append(&mut tx, caller.deed(one.created_at, "waiver.create", &object, &one.waiver.reason)).await?;
     }
     tx.commit().await?;
     tracing::info!(waivers = kept.len(), user = %caller.user, "an OpenVEX document was imported");

@@ -1,11 +1,15 @@
 //! Ends a token. Whatever was issued for it is refused from the next request on.
 
 use model::id::TokenId;
-use store::tokens::{self, Token};
+use store::{
+    audit,
+    tokens::{self, Token},
+};
 
 use crate::{
     app::App,
     auth::{Caller, permission::Permission},
+    clock,
     error::Problem,
 };
 
@@ -23,6 +27,8 @@ pub async fn revoke_token(app: &App, caller: &Caller, id: TokenId) -> Result<Tok
     }
     let mut change = app.db.change_rights().await?;
     let gone = tokens::delete(&mut change, id).await?;
+    let object = format!("{} token {} ({id})", found.kind.as_str(), found.name);
+    audit::append(&mut change, caller.deed(clock::now_ms(), "token.revoke", &object, "")).await?;
     change.commit().await?;
     tracing::info!(token = %id, user = %caller.user, "a token was revoked");
     if gone { Ok(found) } else { Err(missing()) }

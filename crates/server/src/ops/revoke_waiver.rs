@@ -1,7 +1,10 @@
 //! Takes a waiver back. It stays on record.
 
 use model::id::WaiverId;
-use store::waivers::{self, Kept};
+use store::{
+    audit,
+    waivers::{self, Kept},
+};
 
 use crate::{
     app::App,
@@ -23,6 +26,8 @@ pub async fn revoke_waiver(app: &App, caller: &Caller, id: WaiverId) -> Result<K
     if !waivers::revoke(&mut tx, caller.organization, id, &caller.email, now).await? {
         return Err(Problem::invalid("this waiver was revoked before; nothing is left to do"));
     }
+    let object = format!("waiver of {} ({id})", found.waiver.vulnerability);
+    audit::append(&mut tx, caller.deed(now, "waiver.revoke", &object, "")).await?;
     tx.commit().await?;
     tracing::info!(waiver = %id, vulnerability = found.waiver.vulnerability, user = %caller.user, "a waiver was revoked");
     Ok(Kept { revoked: Some((now, caller.email.clone())), ..found })

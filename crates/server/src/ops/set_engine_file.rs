@@ -3,6 +3,7 @@
 use checks::benchmark::Truth;
 use model::id::EngineId;
 use store::{
+    audit,
     engine_files::{self, EngineFile, Kind},
     engines,
 };
@@ -40,6 +41,7 @@ pub async fn set_engine_file(app: &App, caller: &Caller, engine: EngineId, kind:
     let row = engines::by_id(app.db.read(), engine).await?.filter(|row| row.organization == caller.organization && !row.deleted);
     row.ok_or_else(missing)?;
     let file = file.map(|file| checked(kind, file)).transpose()?;
+    let is_new = file.is_some();
     let mut tx = app.db.write().await?;
     match file {
         Some(file) => {
@@ -52,6 +54,9 @@ pub async fn set_engine_file(app: &App, caller: &Caller, engine: EngineId, kind:
         }
         None => {}
     }
+    let (object, now) = (format!("engine {engine}"), clock::now_ms());
+    let action = if is_new { "engine.file" } else { "engine.file.remove" };
+    audit::append(&mut tx, caller.deed(now, action, &object, kind.as_str())).await?;
     tx.commit().await?;
     Ok(())
 }

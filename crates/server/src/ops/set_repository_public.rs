@@ -1,11 +1,15 @@
 //! Lets anybody pull from a repository, or no longer.
 
 use model::name::RepoName;
-use store::repositories::{self, Listed};
+use store::{
+    audit,
+    repositories::{self, Listed},
+};
 
 use crate::{
     app::App,
     auth::{Caller, permission::Permission},
+    clock,
     error::Problem,
 };
 
@@ -24,6 +28,9 @@ pub async fn set_repository_public(app: &App, caller: &Caller, name: &str, publi
     if !repositories::set_public(&mut change, &repository, public).await? {
         return Err(missing());
     }
+    let detail = if public { "anybody may pull" } else { "only who has the right may pull" };
+    let object = format!("repository {repository}");
+    audit::append(&mut change, caller.deed(clock::now_ms(), "repository.publish", &object, detail)).await?;
     change.commit().await?;
     tracing::info!(%repository, public, user = %caller.user, "who may pull was changed");
     Ok(Listed { public, ..listed })

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{EMAIL, World};
 use crate::clock;
 
 const DEV: &str = "dev@example.org";
@@ -54,6 +54,25 @@ async fn reviewers_make_and_revoke_them_for_their_organization_alone() {
     assert_eq!(ask(&world, REVIEWER, &revoke).await["errors"][0]["name"], "invalid_input");
     // Nothing is forgotten.
     assert_eq!(ask(&world, DEV, list).await["data"]["waivers"]["records"][0]["revokedBy"], REVIEWER);
+}
+
+#[tokio::test]
+async fn what_is_changed_stands_in_the_audit_log() {
+    let world = World::new().await;
+    world.person(REVIEWER, 1, "reviewer").await;
+    let engine =
+        "mutation { createEngine(input: {name: \"Words\", categoryId: \"keyword\", deploymentModel: FullyNetworkIsolated}) { id } }";
+    world.as_person(EMAIL, engine).await;
+    let waiver = world.as_person(REVIEWER, &create("", clock::now_ms() + DAY)).await["createWaiver"]["id"].clone();
+    world.as_person(REVIEWER, &format!("mutation {{ revokeWaiver(id: {waiver}) {{ id }} }}")).await;
+    let token = world.as_person(EMAIL, "mutation { createApiToken(input: {name: \"laptop\"}) { record { id } } }").await;
+    world.as_person(EMAIL, &format!("mutation {{ revokeToken(id: {}) {{ id }} }}", token["createApiToken"]["record"]["id"])).await;
+    let log = world.as_person(EMAIL, "{ auditLog { records { actor action object } } }").await;
+    let log: Vec<_> = log["auditLog"]["records"].as_array().unwrap().iter().map(|line| (&line["actor"], &line["action"])).collect();
+    let (admin, reviewer) = (json!(EMAIL), json!(REVIEWER));
+    let actions = ["token.revoke", "token.create", "waiver.revoke", "waiver.create", "engine.create"].map(|action| json!(action));
+    let actors = [&admin, &admin, &reviewer, &reviewer, &admin];
+    assert_eq!(log, actors.into_iter().zip(&actions).collect::<Vec<_>>());
 }
 
 #[tokio::test]
