@@ -137,26 +137,35 @@ impl Queue {
 }
 
 /// Ends the work also when it is broken off: whoever waits then is told, and the next push begins anew.
-struct Working(Arc<Queue>);
+struct Working {
+    queue: Arc<Queue>,
+    /// Nobody waited any more. From then on the queue may be somebody else's to work on.
+    ended: bool,
+}
+
+impl Working {
+    fn goes_on(&mut self) -> bool {
+        self.ended = !self.queue.goes_on();
+        !self.ended
+    }
+}
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.with(|state| {
-            if state.working {
-                *state = State::default();
-            }
-        });
+        if !self.ended {
+            self.queue.with(|state| *state = State::default());
+        }
     }
 }
 
 async fn work(db: Db) {
-    let working = Working(Arc::clone(db.queue()));
-    while working.0.goes_on() {
+    let mut working = Working { queue: Arc::clone(db.queue()), ended: false };
+    while working.goes_on() {
         match db.write_grouped().await {
             // Taken only now: more have come while the writer was busy.
-            Ok(tx) => together(&db, tx, working.0.take()).await,
+            Ok(tx) => together(&db, tx, working.queue.take()).await,
             Err(error) => {
-                if let Some(first) = working.0.with(|state| state.waiting.pop_front()) {
+                if let Some(first) = working.queue.with(|state| state.waiting.pop_front()) {
                     let _ = first.answer.send(Err(error));
                 }
             }
@@ -416,5 +425,29 @@ mod tests {
         gone.abort();
         drop(busy);
         assert!(matches!(waiting.await.unwrap(), Ok(Put::Stored(_))));
+    }
+
+    #[test]
+    fn whoever_has_ended_takes_nothing_from_who_works_next() {
+        let queue = Arc::<Queue>::default();
+        let join = || {
+            let (answer, answered) = oneshot::channel();
+            (queue.join(Waiting { new: new(0, vec![]), answer }), answered)
+        };
+        let (first, _answered) = join();
+        let mut working = Working { queue: Arc::clone(&queue), ended: false };
+        assert!(first && working.goes_on());
+        drop(queue.take());
+        assert!(!working.goes_on());
+        // Between the end of the work and its clearing up somebody comes.
+        let (second, mut answered) = join();
+        drop(working);
+        assert!(second && queue.with(|state| state.working) && queue.take().len() == 1);
+
+        // Broken off: those who wait are told by their channel, and the next begins anew.
+        let (_, mut lost) = join();
+        drop(Working { queue: Arc::clone(&queue), ended: false });
+        assert!(lost.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
+        assert!(answered.try_recv().is_err() && join().0);
     }
 }
