@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::told::Told;
 
-/// Version of what a pass yields: grows whenever the same bytes would give other evidence.
-pub const ANALYSER_VERSION: u32 = 3;
+/// Version of what a pass yields and of how it is kept: grows whenever the same bytes would give other evidence.
+pub const ANALYSER_VERSION: u32 = 4;
 
 /// A small file that is kept from every layer that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,6 @@ pub(crate) fn wanted(path: &str) -> Option<u64> {
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all.
     None,
@@ -108,6 +107,8 @@ pub struct LayerEvidence {
     pub uncompressed_size: u64,
     /// Members, in their order in the archive. A path may occur more than once: the last one counts.
     pub entries: Vec<Entry>,
+    /// Indices of `entries` in the order of their paths' bytes, then of the archive, as [`by_path`] finds them: layers are merged in that order.
+    pub by_path: Vec<u32>,
     /// Content of the [`WANTED`] files and of what installers leave behind of packages, by normalised path.
     pub files: BTreeMap<String, KeptFile>,
     /// What programs, archives and lists of files say of packages.
@@ -116,35 +117,18 @@ pub struct LayerEvidence {
     pub problems: Vec<LayerProblem>,
 }
 
-/// Why stored evidence could not be read back.
-#[derive(Debug, thiserror::Error)]
-pub enum StoredError {
-    /// The compression.
-    #[error("stored evidence is damaged: {0}")]
-    Compression(#[from] std::io::Error),
-    /// The document.
-    #[error("stored evidence is malformed: {0}")]
-    Document(#[from] serde_json::Error),
-}
-
 impl LayerEvidence {
-    /// A compact form for storing: JSON, compressed with Zstandard.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, StoredError> {
-        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
-        serde_json::to_writer(&mut encoder, self)?;
-        Ok(encoder.finish()?)
-    }
-
-    /// Reads back what [`LayerEvidence::to_bytes`] wrote. Trusts its input: it is for our own store only.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoredError> {
-        // One copy in memory: parsing from a stream byte by byte takes three times as long.
-        Ok(serde_json::from_slice(&zstd::decode_all(bytes)?)?)
-    }
-
     /// The first problem after which the rest of the layer is unknown, if there is one.
     pub fn broken(&self) -> Option<&LayerProblem> {
         self.problems.iter().find(|problem| problem.breaks())
     }
+}
+
+/// Indices of members in the order of their paths' bytes, then of the archive.
+pub fn by_path(entries: &[Entry]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..u32::try_from(entries.len()).unwrap_or(u32::MAX)).collect();
+    order.sort_by(|a, b| entries[*a as usize].path.cmp(&entries[*b as usize].path));
+    order
 }
 
 /// One member of a layer.
@@ -154,7 +138,6 @@ pub struct Entry {
     /// marker, the directory. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub path: String,
     /// What it is.
-    #[serde(flatten)]
     pub kind: EntryKind,
     /// Permission bits, with setuid (0o4000), setgid (0o2000) and sticky (0o1000).
     pub mode: u32,
@@ -168,7 +151,6 @@ pub struct Entry {
 
 /// What a member is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "target", rename_all = "lowercase")]
 pub enum EntryKind {
     /// Regular file.
     File,
@@ -192,7 +174,7 @@ pub enum EntryKind {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFile {
     /// The content, or its beginning.
-    #[serde(with = "as_hex")]
+    #[serde(with = "as_bytes")]
     pub bytes: Vec<u8>,
     /// The file is longer than its cap.
     pub truncated: bool,
@@ -206,7 +188,6 @@ impl fmt::Debug for KeptFile {
 
 /// Something wrong in a layer. `Display` is the sentence for people; offsets are bytes of the plain tar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "problem", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum LayerProblem {
     /// The content does not begin with a tar header.
     #[error("the layer is not a tar archive; build the image again with a current docker, podman or buildah")]
@@ -386,17 +367,39 @@ impl LayerProblem {
     }
 }
 
-/// Bytes as hex text: a tenth of the parsing time of a JSON array of numbers, and half its length.
-mod as_hex {
-    use serde::{Deserialize, Deserializer, Serializer};
+/// Bytes in one piece, and not number by number.
+mod as_bytes {
+    use std::fmt;
+
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, Visitor},
+    };
 
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
+        serializer.serialize_bytes(bytes)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        hex::decode(text.as_ref()).map_err(serde::de::Error::custom)
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+
+    struct Bytes;
+
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+
+        fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+            Ok(bytes)
+        }
     }
 }
 
@@ -418,33 +421,11 @@ mod tests {
                 entry("b", EntryKind::Hardlink("a".into())),
                 entry("c", EntryKind::OpaqueDir),
             ],
+            by_path: vec![0, 1, 2, 3],
             files: [("a".to_owned(), KeptFile { bytes: vec![0, 255, 7], truncated: true })].into(),
             told: Told::default(),
             problems: vec![LayerProblem::NotATar, LayerProblem::UnknownType { path: "x".into(), flag: '\u{ff}' }],
         }
-    }
-
-    #[test]
-    fn stored_evidence_reads_back_equal() {
-        let evidence = sample();
-        assert_eq!(LayerEvidence::from_bytes(&evidence.to_bytes().unwrap()).unwrap(), evidence);
-    }
-
-    #[test]
-    fn damaged_evidence_is_an_error() {
-        let mut bytes = sample().to_bytes().unwrap();
-        bytes.truncate(bytes.len() / 2);
-        assert!(matches!(LayerEvidence::from_bytes(&bytes), Err(StoredError::Compression(_))));
-        let other = zstd::encode_all(&b"{}"[..], 1).unwrap();
-        assert!(matches!(LayerEvidence::from_bytes(&other), Err(StoredError::Document(_))));
-    }
-
-    #[test]
-    fn the_wire_form_is_short_and_readable() {
-        let text = serde_json::to_string(&sample().entries[1]).unwrap();
-        assert_eq!(text, "{\"path\":\"a\",\"kind\":\"symlink\",\"target\":\"../\u{fffd}\",\"mode\":493,\"uid\":1,\"gid\":2,\"size\":3}");
-        let dir = serde_json::to_value(&sample().entries[0]).unwrap();
-        assert_eq!(dir["kind"], "dir");
     }
 
     #[test]

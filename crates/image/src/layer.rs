@@ -6,7 +6,7 @@ use model::digest::{Algorithm, Digest, Hasher};
 
 use crate::{
     caps::Caps,
-    evidence::{Compression, Entry, EntryKind, KeptFile, LayerEvidence, LayerProblem, wanted},
+    evidence::{Compression, Entry, EntryKind, KeptFile, LayerEvidence, LayerProblem, by_path, wanted},
     inflate::Inflate,
     member::{self, Kind, Member},
     path,
@@ -88,7 +88,8 @@ impl LayerReader {
         };
         let Collected { entries, files, told, problems } = walk.collector.finish([archive, stream]);
         let uncompressed_size = inflate.produced();
-        LayerEvidence { digest, diff_id, compression, size: seen, uncompressed_size, entries, files, told, problems }
+        let by_path = by_path(&entries);
+        LayerEvidence { digest, diff_id, compression, size: seen, uncompressed_size, entries, by_path, files, told, problems }
     }
 }
 

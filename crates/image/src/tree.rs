@@ -1,11 +1,8 @@
 //! The merged view of an image's layers: what a container of it would see.
 
-use std::{collections::BTreeMap, ops::Bound};
+mod merge;
 
-use crate::{
-    evidence::{Entry, EntryKind, LayerEvidence},
-    path,
-};
+use crate::evidence::{Entry, EntryKind, LayerEvidence};
 
 /// Symbolic links followed for one path, as Linux does.
 const LINKS: usize = 40;
@@ -49,12 +46,13 @@ pub enum ResolveError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     root: Node,
-    nodes: BTreeMap<String, Node>,
+    /// Everything else, in the order of the paths' bytes.
+    nodes: Vec<Node>,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { root: implied(0, ""), nodes: BTreeMap::new() }
+        Self { root: implied(0, ""), nodes: Vec::new() }
     }
 }
 
@@ -67,30 +65,17 @@ fn implied(layer: usize, path: &str) -> Node {
 impl Tree {
     /// Merges layers, bottom to top: whiteouts, opaque directories, replaced files and directories, hard links.
     pub fn merge(layers: &[&LayerEvidence]) -> Self {
-        let mut tree = Self::default();
-        for (layer, evidence) in layers.iter().enumerate() {
-            // OCI image specification, layers: a whiteout hides what is below its layer, wherever in the layer it stands.
-            for entry in &evidence.entries {
-                match entry.kind {
-                    EntryKind::Whiteout => tree.remove(&entry.path),
-                    EntryKind::OpaqueDir => tree.remove_inside(&entry.path),
-                    _ => {}
-                }
-            }
-            let mut parent = None;
-            tree.root = implied(layer, "");
-            for (index, entry) in evidence.entries.iter().enumerate() {
-                tree.add(layer, index, entry, &mut parent);
-            }
-        }
-        tree
+        let nodes = layers.iter().enumerate().fold(Vec::new(), |nodes, (layer, evidence)| {
+            merge::in_one_go(nodes, layer, evidence).unwrap_or_else(|nodes| merge::one_by_one(nodes, layer, evidence))
+        });
+        Self { root: root(layers), nodes }
     }
 
     /// What is at `path` itself (a symbolic link is not followed, in none of its parts). Leading slashes do not matter.
     pub fn get(&self, path: &str) -> Option<&Node> {
         match path.trim_start_matches('/') {
             "" => Some(&self.root),
-            path => self.nodes.get(path),
+            path => find(&self.nodes, path).ok().and_then(|at| self.nodes.get(at)),
         }
     }
 
@@ -110,7 +95,7 @@ impl Tree {
                 continue;
             }
             let next = if at.is_empty() { part } else { format!("{at}/{part}") };
-            let Some(found) = self.nodes.get(&next) else { return Err(ResolveError::Missing { path: next }) };
+            let Some(found) = self.get(&next) else { return Err(ResolveError::Missing { path: next }) };
             let EntryKind::Symlink(target) = &found.entry.kind else {
                 node = found;
                 continue;
@@ -129,15 +114,12 @@ impl Tree {
 
     /// Everything but the root, in the order of the paths' bytes.
     pub fn iter(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values()
+        self.nodes.iter()
     }
 
     /// Everything under a directory, at any depth, in the order of the paths' bytes. Leading slashes do not matter.
     pub fn inside(&self, path: &str) -> impl Iterator<Item = &Node> {
-        let (from, to) = bounds(path.trim_start_matches('/'));
-        self.nodes
-            .range::<str, _>((Bound::Included(from.as_str()), to.as_deref().map_or(Bound::Unbounded, Bound::Excluded)))
-            .map(|(_, node)| node)
+        self.nodes[inside(&self.nodes, path.trim_start_matches('/'))].iter()
     }
 
     /// Number of nodes, without the root.
@@ -149,74 +131,28 @@ impl Tree {
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
-
-    fn add(&mut self, layer: usize, index: usize, entry: &Entry, parent: &mut Option<String>) {
-        if entry.path.is_empty() {
-            if entry.kind == EntryKind::OpaqueDir {
-                return;
-            }
-            self.root = Node { layer, entry: entry.clone(), content: None };
-            return;
-        }
-        let above = entry.path.rsplit_once('/').map_or("", |(above, _)| above);
-        if parent.as_deref() != Some(above) {
-            self.make_directories(layer, &entry.path);
-            *parent = Some(above.to_owned());
-        }
-        let node = match &entry.kind {
-            EntryKind::Whiteout => return,
-            EntryKind::OpaqueDir => return self.make_directory(layer, &entry.path),
-            EntryKind::Hardlink(target) => match self.nodes.get(target) {
-                Some(found) if found.entry.kind != EntryKind::Dir => {
-                    Node { layer, entry: Entry { path: entry.path.clone(), ..found.entry.clone() }, content: found.content }
-                }
-                _ => return,
-            },
-            EntryKind::File => Node { layer, entry: entry.clone(), content: Some((layer, index)) },
-            _ => Node { layer, entry: entry.clone(), content: None },
-        };
-        let is_dir = node.entry.kind == EntryKind::Dir;
-        let replaced = self.nodes.insert(entry.path.clone(), node);
-        if !is_dir && replaced.is_some_and(|node| node.entry.kind == EntryKind::Dir) {
-            self.remove_inside(&entry.path);
-            *parent = None;
-        }
-    }
-
-    /// Makes every directory above `path`: unpacking a layer needs them, also above a whiteout.
-    fn make_directories(&mut self, layer: usize, path: &str) {
-        for above in path::ancestors(path) {
-            self.make_directory(layer, above);
-        }
-    }
-
-    /// Makes a directory the layer does not list (yet), in the place of whatever else is there. As on disk, it hides the mode and the owner of
-    /// one below.
-    fn make_directory(&mut self, layer: usize, path: &str) {
-        if self.nodes.get(path).is_none_or(|node| node.entry.kind != EntryKind::Dir || node.layer < layer) {
-            self.nodes.insert(path.to_owned(), implied(layer, path));
-        }
-    }
-
-    fn remove(&mut self, path: &str) {
-        if self.nodes.remove(path).is_some_and(|node| node.entry.kind == EntryKind::Dir) {
-            self.remove_inside(path);
-        }
-    }
-
-    fn remove_inside(&mut self, path: &str) {
-        // One by one: cutting the map apart and joining it costs its whole length, and a hostile layer asks for it half a million times.
-        loop {
-            let next = self.inside(path).next().map(|node| node.entry.path.clone());
-            let Some(next) = next else { return };
-            self.nodes.remove(&next);
-        }
-    }
 }
 
-/// The keys of everything inside a directory: from the first, to the first behind them. `0` follows `/`.
-fn bounds(path: &str) -> (String, Option<String>) {
-    if path.is_empty() { (String::new(), None) } else { (format!("{path}/"), Some(format!("{path}0"))) }
+/// The root as the topmost layer has it.
+fn root(layers: &[&LayerEvidence]) -> Node {
+    let Some((layer, evidence)) = layers.iter().enumerate().next_back() else { return implied(0, "") };
+    let listed = evidence.entries.iter().rfind(|entry| entry.path.is_empty() && entry.kind != EntryKind::OpaqueDir);
+    listed.map_or_else(|| implied(layer, ""), |entry| Node { layer, entry: entry.clone(), content: None })
+}
+
+/// Where a path stands among nodes that are in order, or where it would.
+fn find(nodes: &[Node], path: &str) -> Result<usize, usize> {
+    nodes.binary_search_by(|node| node.entry.path.as_str().cmp(path))
+}
+
+/// Where everything inside a directory stands among nodes that are in order.
+fn inside(nodes: &[Node], path: &str) -> std::ops::Range<usize> {
+    if path.is_empty() {
+        return 0..nodes.len();
+    }
+    // From the first to the first behind them: `0` follows `/`.
+    let place = |end: &str| find(nodes, &format!("{path}{end}")).unwrap_or_else(|at| at);
+    place("/")..place("0")
 }
 
 #[cfg(test)]
@@ -227,18 +163,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::evidence::Compression;
+    use crate::{evidence::Compression, path};
 
-    fn layer(entries: &[(&str, EntryKind)]) -> LayerEvidence {
+    pub(super) fn layer(entries: &[(&str, EntryKind)]) -> LayerEvidence {
         let entry =
             |(path, kind): &(&str, EntryKind)| Entry { path: (*path).to_owned(), kind: kind.clone(), mode: 0o700, uid: 1, gid: 1, size: 9 };
+        let entries: Vec<Entry> = entries.iter().map(entry).collect();
         LayerEvidence {
             digest: Digest::of(b""),
             diff_id: None,
             compression: Compression::None,
             size: 0,
             uncompressed_size: 0,
-            entries: entries.iter().map(entry).collect(),
+            by_path: crate::by_path(&entries),
+            entries,
             files: Map::new(),
             told: crate::Told::default(),
             problems: vec![],
