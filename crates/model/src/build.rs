@@ -393,6 +393,11 @@ pub const TRANSITIONS: &[Rule] = &[
     rule(S::Paused, E::EngineDeleted, SYSTEM, C::Always, S::Deleted),
 ];
 
+/// The statuses in which something happens on an event of the gate itself.
+pub fn touched_by(event: Event) -> impl Iterator<Item = BuildStatus> {
+    BuildStatus::ALL.into_iter().filter(move |status| TRANSITIONS.iter().any(|rule| rule.from == *status && rule.event == event))
+}
+
 /// Why an event was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {

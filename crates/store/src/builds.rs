@@ -277,7 +277,7 @@ pub async fn overview(db: &SqlitePool, engines: &[EngineId]) -> Result<HashMap<E
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::Row`].
-pub async fn statuses(db: &SqlitePool, engine: EngineId) -> Result<Vec<BuildStatus>, Error> {
+pub async fn statuses(db: impl sqlx::SqliteExecutor<'_>, engine: EngineId) -> Result<Vec<BuildStatus>, Error> {
     // One look into the index per status, however many builds there are.
     let words: Vec<String> =
         sqlx::query_scalar("SELECT value FROM json_each($2) WHERE EXISTS (SELECT 1 FROM builds WHERE engine_id = $1 AND status = value)")

@@ -127,14 +127,13 @@ pub async fn lock(tx: &mut Transaction<'_, Sqlite>, id: EngineId) -> Result<Opti
     row.map(TryInto::try_into).transpose()
 }
 
-/// Writes what may change of an engine after its registration.
+/// Writes what its owners may edit of an engine.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn update(tx: &mut Transaction<'_, Sqlite>, engine: &Engine) -> Result<(), Error> {
     sqlx::query(
-        "UPDATE engines SET name = $2, description = $3, category = $4, deployment_model = $5, extra = $6, disabled = $7, deleted = $8, \
-         modified_at = $9 WHERE id = $1",
+        "UPDATE engines SET name = $2, description = $3, category = $4, deployment_model = $5, extra = $6, modified_at = $7 WHERE id = $1",
     )
     .bind(engine.id.to_string())
     .bind(&engine.name)
@@ -142,12 +141,22 @@ pub async fn update(tx: &mut Transaction<'_, Sqlite>, engine: &Engine) -> Result
     .bind(engine.category.as_str())
     .bind(engine.deployment_model.as_str())
     .bind(engine.extra.to_string())
-    .bind(engine.disabled)
-    .bind(engine.deleted)
     .bind(engine.modified_at)
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Switches an engine on or off, deletes it or takes it back, if nobody did so first; true when this call did.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn set_flags(tx: &mut Transaction<'_, Sqlite>, from: &Engine, to: &Engine) -> Result<bool, Error> {
+    let update =
+        sqlx::query("UPDATE engines SET disabled = $4, deleted = $5, modified_at = $6 WHERE id = $1 AND disabled = $2 AND deleted = $3");
+    let update = update.bind(from.id.to_string()).bind(from.disabled).bind(from.deleted);
+    let done = update.bind(to.disabled).bind(to.deleted).bind(to.modified_at).execute(&mut **tx).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The name of an engine, read inside a writing transaction.

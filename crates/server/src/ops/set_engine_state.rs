@@ -1,7 +1,7 @@
 //! Disables, enables, deletes and undeletes an engine, with what that means for its builds (lifecycle §1).
 
 use model::{
-    build::{BuildStatus, Circumstances, Event},
+    build::{BuildStatus, Circumstances, Event, touched_by},
     engine::EngineState,
     id::EngineId,
 };
@@ -48,8 +48,7 @@ impl EngineDeed {
 
 /// The state of an engine, read inside a writing transaction.
 pub(super) async fn state_of(tx: &mut Transaction<'static, Sqlite>, engine: &Engine) -> Result<EngineState, store::Error> {
-    let builds = builds::lock_all(tx, engine.id, &BuildStatus::ALL).await?;
-    Ok(EngineState::derive(engine.deleted, engine.disabled, builds.iter().map(|build| build.status)))
+    Ok(EngineState::derive(engine.deleted, engine.disabled, builds::statuses(&mut **tx, engine.id).await?))
 }
 
 /// An engine of the caller's organization, inside a writing transaction; a deleted one only for `undelete`.
@@ -82,19 +81,21 @@ pub(super) async fn own(
 pub async fn set_engine_state(app: &App, caller: &Caller, id: EngineId, deed: EngineDeed) -> Result<Engine, Problem> {
     caller.require(Permission::WriteEngines)?;
     let mut tx = app.db.write().await?;
-    let mut engine = own(&mut tx, caller, id, deed.as_str()).await?;
+    let former = own(&mut tx, caller, id, deed.as_str()).await?;
+    let mut engine = Engine { modified_at: clock::now_ms(), ..former.clone() };
     match deed {
         EngineDeed::Disable => engine.disabled = true,
         EngineDeed::Enable => engine.disabled = false,
         EngineDeed::Delete => engine.deleted = true,
         EngineDeed::Undelete => engine.deleted = false,
     }
-    engine.modified_at = clock::now_ms();
-    engines::update(&mut tx, &engine).await?;
+    if !engines::set_flags(&mut tx, &former, &engine).await? {
+        return Err(Problem::invalid("the engine was changed by somebody else at the same time; look again"));
+    }
     let touched = match deed {
-        EngineDeed::Disable => carry(&mut tx, id, &[BuildStatus::Deployed], Event::EngineDisabled, caller).await?,
+        EngineDeed::Disable => carry(&mut tx, id, Event::EngineDisabled, caller).await?,
         // A build being deployed is deleted when its deploy has ended.
-        EngineDeed::Delete => carry(&mut tx, id, &BuildStatus::ALL, Event::EngineDeleted, caller).await?,
+        EngineDeed::Delete => carry(&mut tx, id, Event::EngineDeleted, caller).await?,
         EngineDeed::Enable | EngineDeed::Undelete => Vec::new(),
     };
     let note = Deed {
@@ -117,12 +118,12 @@ pub async fn set_engine_state(app: &App, caller: &Caller, id: EngineId, deed: En
 async fn carry(
     tx: &mut Transaction<'static, Sqlite>,
     id: EngineId,
-    statuses: &[BuildStatus],
     event: Event,
     caller: &Caller,
 ) -> Result<Vec<model::id::BuildId>, Problem> {
     let mut touched = Vec::new();
-    for build in builds::lock_all(tx, id, statuses).await? {
+    let statuses: Vec<BuildStatus> = touched_by(event).collect();
+    for build in builds::lock_all(tx, id, &statuses).await? {
         let reason = format!("by {}", caller.email);
         match apply_event(tx, &build, event, SYSTEM, &Circumstances::default(), &reason).await {
             Ok(status) if status != build.status => touched.push(build.id),

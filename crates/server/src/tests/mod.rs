@@ -5,6 +5,7 @@ mod deploys;
 mod door;
 mod journey;
 mod rights;
+mod system_cells;
 mod throttling;
 mod tokens;
 mod tools;
