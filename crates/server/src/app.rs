@@ -61,6 +61,8 @@ pub struct App {
     pub stop: CancellationToken,
     /// Tells of builds that changed or have new log lines.
     pub news: broadcast::Sender<BuildId>,
+    /// Tells of builds that changed.
+    pub moved: broadcast::Sender<BuildId>,
 }
 
 impl App {
@@ -70,9 +72,15 @@ impl App {
         format!("{host}/{repository}:{tag}")
     }
 
-    /// Tells everybody who watches this build to look again.
+    /// Tells everybody who watches this build that it changed.
     pub fn tell(&self, build: BuildId) {
         // Nobody watching is no error.
+        let _ = self.moved.send(build);
+        self.tell_line(build);
+    }
+
+    /// Tells everybody who watches this build that its log has a new line.
+    pub fn tell_line(&self, build: BuildId) {
         let _ = self.news.send(build);
     }
 }

@@ -209,6 +209,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         pushed: Arc::new(Notify::new()),
         told: Told::default(),
         news: broadcast::channel(1024).0,
+        moved: broadcast::channel(1024).0,
         config,
     })
 }

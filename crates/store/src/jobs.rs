@@ -85,6 +85,19 @@ pub async fn release(db: &Db, id: JobId, worker: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Gives a job back as if it had not been taken; false when it is no longer this worker's.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn give_back(tx: &mut Transaction<'_, Sqlite>, id: JobId, worker: &str) -> Result<bool, Error> {
+    let update = sqlx::query(
+        "UPDATE jobs SET state = 'queued', worker = NULL, lease_until = NULL, attempts = attempts - 1 \
+         WHERE id = $1 AND worker = $2 AND state = 'running'",
+    );
+    let done = update.bind(id.to_string()).bind(worker).execute(&mut **tx).await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Frees every job held by somebody else, for a server that knows it is the only one on this database.
 ///
 /// # Errors
@@ -148,5 +161,10 @@ mod tests {
         assert_eq!(job.attempts, 2);
         release(&db, job.id, "new").await.unwrap();
         assert_eq!(take(&db, "new", 2, 100).await.unwrap().unwrap().attempts, 3);
+        let mut tx = db.write().await.unwrap();
+        assert!(!give_back(&mut tx, job.id, "old").await.unwrap());
+        assert!(give_back(&mut tx, job.id, "new").await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(take(&db, "new", 3, 100).await.unwrap().unwrap().attempts, 3, "given back, it was not lost");
     }
 }

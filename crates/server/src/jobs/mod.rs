@@ -23,7 +23,7 @@ use store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, clock, error::chain};
+use crate::{app::App, clock, error::chain, ops::give_back::give_back};
 pub use collect_garbage::collect_garbage;
 #[cfg(test)]
 pub(crate) use deploy_build::run as run_deploy;
@@ -107,7 +107,9 @@ pub async fn work(app: Arc<App>, name: String, stop: CancellationToken) {
                 tokio::select! {
                     () = one(&app, job.clone(), &name) => {}
                     () = stop.cancelled() => {
-                        let _ = jobs::release(&app.db, job.id, &name).await;
+                        if let Err(error) = give_back(&app, &job, &name).await {
+                            tracing::warn!(error = chain(&error), "a job could not be given back; the next server takes it up as lost");
+                        }
                     }
                 }
             }
@@ -161,17 +163,17 @@ async fn keep_lease(app: &App, job: &Job, worker: &str) {
 
 /// Waits until a build is no longer in this status, because somebody decided about it; returns where it is.
 async fn left(app: &App, id: BuildId, status: BuildStatus) -> BuildStatus {
-    let mut news = app.news.subscribe();
+    // Subscribed before the first look, so that nothing is missed between the two.
+    let mut moved = app.moved.subscribe();
     loop {
-        // Log lines are news too; what was missed is seen at the next look.
-        let _ = tokio::time::timeout(HEARTBEAT, news.recv()).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        while news.try_recv().is_ok() {}
         match builds::by_id(app.db.read(), id).await {
             Ok(Some(build)) if build.status != status => return build.status,
             Ok(_) => {}
             Err(error) => tracing::warn!(error = chain(&error), "a build cannot be read; trying again"),
         }
+        // When so much was told that some of it was missed, it is looked at again too.
+        let told = async { while moved.recv().await.is_ok_and(|other| other != id) {} };
+        let _ = tokio::time::timeout(HEARTBEAT, told).await;
     }
 }
 
@@ -186,6 +188,6 @@ fn log_of(app: &Arc<App>, build: BuildId) -> Result<sandbox::LogSink, JobError> 
         if let Err(error) = file.append(&line) {
             tracing::warn!(%build, error = chain(&error), "a log line was lost");
         }
-        app.tell(build);
+        app.tell_line(build);
     }))
 }

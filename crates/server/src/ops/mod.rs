@@ -13,6 +13,7 @@ pub mod create_organization;
 pub mod create_robot_token;
 pub mod create_waiver;
 pub mod first_start;
+pub mod give_back;
 pub mod import_vex;
 pub mod invite_user;
 pub mod issue_refresh_token;

@@ -12,12 +12,15 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use model::{build::BuildStatus, id::EngineId};
+use model::{
+    build::{BuildStatus, MAX_ATTEMPTS},
+    id::EngineId,
+};
 use store::{builds, jobs};
 
 use super::{
     journey::started,
-    webhook_engine::image,
+    webhook_engine::{image, sandbox},
     world::{EMAIL, World},
 };
 use crate::{clock, jobs::run_deploy};
@@ -170,4 +173,33 @@ async fn cut_off(world: &World, engine: &str, build: &str, polls: usize) -> (boo
     let work = Box::pin(run_deploy(world.app.clone(), job, "cut".into()));
     let done = CutOff { work, polls }.await;
     (done.is_some(), id)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_restarted_loses_no_attempt() {
+    let (mut world, engine) = started().await;
+    let hold = world.dir.path().join("hold");
+    let build = world.approved(&engine, "v1", &[("HOLD", hold.to_str().unwrap())]).await;
+    std::fs::write(&hold, "").unwrap();
+    let deploy =
+        format!("mutation {{ updateEngineBuild(input: {{id: \"{build}\", engineId: \"{engine}\", action: deploy}}) {{ status }} }}");
+    world.as_person(EMAIL, &deploy).await;
+    // More often than attempts may be lost.
+    for round in 0..MAX_ATTEMPTS + 2 {
+        let begun = async || builds::by_id(world.app.db.read(), build.parse().unwrap()).await.unwrap().unwrap();
+        for _ in 0..2_000 {
+            if begun().await.life.attempts == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let row = begun().await;
+        assert_eq!((row.status, row.life.attempts), (BuildStatus::Deploying, 1), "round {round}");
+        world = world.restarted(sandbox()).await;
+    }
+    std::fs::remove_file(&hold).unwrap();
+    let live = world.settled(&build).await;
+    assert_eq!(live["status"], "deployed", "{live:#}");
+    let lost = live["history"].as_array().unwrap().iter().filter(|line| line["event"] == "lost").count();
+    assert_eq!(lost, 0, "{live:#}");
 }

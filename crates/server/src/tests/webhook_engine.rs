@@ -13,7 +13,7 @@ use sandbox::fake::{Fake, Stage};
 use serde_json::json;
 
 /// A sandbox in which every engine is this one. An engine whose image has `BROKEN` in its environment never becomes ready; one with
-/// `CRASH` ends after its first answer.
+/// `CRASH` ends after its first answer; one with `HOLD` waits as long as that file is there.
 pub fn sandbox() -> Fake {
     Fake::new(act)
 }
@@ -45,6 +45,11 @@ pub fn image(engine: &str, note: &str, env: &[(&str, &str)]) -> Packed {
 fn act(stage: &Stage) -> Exit {
     if stage.env("BROKEN").is_some() {
         return Exit::Exited { code: 3 };
+    }
+    while stage.env("HOLD").is_some_and(|file| std::path::Path::new(file).exists()) {
+        if stage.wait_for_stop(Duration::from_millis(5)) {
+            return Exit::Stopped;
+        }
     }
     let url = stage.env("VERITONE_WEBHOOK_READY").unwrap();
     let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();

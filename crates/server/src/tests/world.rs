@@ -28,7 +28,7 @@ pub struct World {
     pub app: Arc<App>,
     pub dir: tempfile::TempDir,
     router: Router,
-    _server: Server,
+    server: Server,
 }
 
 /// What came back.
@@ -78,6 +78,14 @@ pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
+fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path).header("host", "gate.test");
+    for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).unwrap()
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::with(|_| {}).await
@@ -92,23 +100,39 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config { data: dir.path().join("data"), listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
         change(&mut config);
+        Self::on(dir, config, sandbox).await
+    }
+
+    /// Stops the server as an operator does, and starts another one on its data.
+    pub async fn restarted(self, sandbox: sandbox::fake::Fake) -> Self {
+        let Self { app, dir, router, server } = self;
+        let config = app.config.clone();
+        drop((app, router));
+        server.stop().await;
+        Self::on(dir, config, sandbox).await
+    }
+
+    async fn on(dir: tempfile::TempDir, config: Config, sandbox: sandbox::fake::Fake) -> Self {
         let first = FirstStart { organization: Some(1), email: Some(EMAIL.into()), password: Some(PASSWORD.to_owned().into()) };
         let server = crate::start(config, &first, Arc::new(sandbox)).await.unwrap();
         let app = server.app.clone();
         let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
         let router = crate::http::router(app.clone(), crate::start::registry(&app).router()).layer(MockConnectInfo(peer));
-        Self { app, dir, router, _server: server }
+        Self { app, dir, router, server }
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path).header("host", "gate.test");
-        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
-            request = request.header(*name, *value);
-        }
-        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request(method, path, headers, body)).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 16 << 20).await.unwrap();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// Only the status and where else to look: for answers that do not end.
+    pub async fn status(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> (u16, String) {
+        let response = self.router.clone().oneshot(request(method, path, headers, body)).await.unwrap();
+        let location = response.headers().get("location").map_or("", |value| value.to_str().unwrap());
+        (response.status().as_u16(), location.to_owned())
     }
 
     /// With an `Authorization` header, or none if it is empty.
@@ -144,7 +168,7 @@ impl World {
     /// Adds somebody to organization 1, or another one.
     pub async fn person(&self, email: &str, organization: i64, roles: &str) -> UserId {
         let mut tx = self.app.db.write().await.unwrap();
-        if organization != 1 {
+        if accounts::organization(&mut *tx, OrganizationId(organization)).await.unwrap().is_none() {
             accounts::insert_organization(&mut tx, OrganizationId(organization), "Other", 0).await.unwrap();
         }
         let user = User {
