@@ -79,7 +79,8 @@ impl Problem {
     /// Machine-readable details.
     pub fn data(&self) -> Value {
         match self {
-            Self::NotFound { object, id } => json!({"objectType": object, "objectId": id}),
+            // What somebody wrote goes back to them, but not all of it.
+            Self::NotFound { object, id } => json!({"objectType": object, "objectId": id.chars().take(80).collect::<String>()}),
             Self::InvalidInput { data, .. } => data.clone(),
             Self::RateLimited { retry_after } => json!({"retryAfter": retry_after}),
             Self::Internal { error_id } => json!({"errorId": error_id}),

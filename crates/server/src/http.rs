@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::post,
 };
 use model::id::BuildId;
 use serde_json::json;
@@ -17,30 +17,45 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
     app::App,
-    auth::{self, Caller, permission::Permission, token_endpoint},
+    auth::{
+        self, Caller,
+        needs::{OPEN, READ, WRITE},
+        permission::Permission,
+        token_endpoint,
+    },
     console, engine_files,
     error::Problem,
-    graphql, sbom, served_report, tools,
+    graphql,
+    routes::Routes,
+    sbom, served_report, tools,
 };
 
-/// Every route of the server.
+/// Every route of the server but those of the registry, which keeps its own house (`auth::needs::REGISTRY`).
+pub(crate) fn routes() -> Routes {
+    let file = [("GET", READ), ("PUT", WRITE), ("DELETE", WRITE)];
+    let tool = [("GET", OPEN), ("POST", OPEN)];
+    Routes::new()
+        // Each field says what it needs.
+        .on("/v3/graphql", &[("POST", OPEN)], post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
+        .get("/v3/graphiql", OPEN, console::query_page)
+        .get("/v3/builds/{id}/report", READ, report)
+        .get("/v3/builds/{id}/sbom", READ, sbom::get)
+        .get("/v3/engines/{id}/manifest", READ, engine_manifest)
+        .on("/v3/engines/{id}/sample", &file, engine_files::routes(Kind::Sample))
+        .on("/v3/engines/{id}/truth", &file, engine_files::routes(Kind::Truth))
+        .on("/v3/tools/engine/validate", &tool, tools::route())
+        .on("/v3/tools/engine/validate/", &tool, tools::route())
+        .get("/v2/token", OPEN, token_endpoint::get)
+        .post("/v2/token", OPEN, token_endpoint::post)
+        .get("/healthz", OPEN, || async { "ok\n" })
+        .get("/readyz", OPEN, ready)
+        .merge(console::routes())
+}
+
+/// The server, ready to answer.
 pub fn router(app: Arc<App>, registry: Router) -> Router {
     let registry = registry.layer(from_fn_with_state(app.clone(), auth::registry::middleware));
-    let api = Router::new()
-        .route("/v3/graphql", post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
-        .route("/v3/graphiql", get(console::query_page))
-        .route("/v3/builds/{id}/report", get(report))
-        .route("/v3/engines/{id}/manifest", get(engine_manifest))
-        .route("/v3/engines/{id}/sample", engine_files::routes(Kind::Sample))
-        .route("/v3/engines/{id}/truth", engine_files::routes(Kind::Truth))
-        .route("/v3/tools/engine/validate", tools::route())
-        .route("/v3/tools/engine/validate/", tools::route())
-        .route("/v3/builds/{id}/sbom", get(sbom::get))
-        .route("/v2/token", get(token_endpoint::get).post(token_endpoint::post))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .merge(console::routes())
-        .with_state(app);
+    let api = routes().router().with_state(app);
     let header = |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     api.layer(header(header::X_FRAME_OPTIONS, "DENY"))
         .merge(registry)

@@ -22,6 +22,7 @@ mod listen;
 pub mod ops;
 pub mod pushed_image;
 pub mod review_queue;
+mod routes;
 mod sbom;
 pub mod served_report;
 pub mod standing;

@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod address;
 pub mod credentials;
 mod fresh;
+pub mod needs;
 pub mod permission;
 pub mod registry;
 pub mod secret;
@@ -107,19 +108,32 @@ impl Caller {
         }
     }
 
-    /// True when one of the roles gives the permission.
+    /// True when one of the roles gives the permission, and what they showed leaves it to them.
     pub fn may(&self, permission: Permission) -> bool {
-        permission.granted_to().iter().any(|role| self.roles.contains(role))
+        let is_robot = self.via.as_ref().is_some_and(|via| via.kind == TokenKind::Robot);
+        let is_left = !is_robot || permission::ROBOT.contains(&permission);
+        is_left && permission.granted_to().iter().any(|role| self.roles.contains(role))
     }
 
     /// # Errors
     /// [`Problem::NotAllowed`] naming the roles that would do.
     pub fn require(&self, permission: Permission) -> Result<(), Problem> {
-        if self.may(permission) {
+        self.require_one(&[permission])
+    }
+
+    /// Nothing, or one of these.
+    ///
+    /// # Errors
+    /// [`Problem::NotAllowed`] naming the roles that would do.
+    pub fn require_one(&self, permissions: &[Permission]) -> Result<(), Problem> {
+        if permissions.is_empty() || permissions.iter().any(|permission| self.may(*permission)) {
             return Ok(());
         }
-        let roles: Vec<&str> = permission.granted_to().iter().map(|role| role.as_str()).collect();
-        Err(Problem::NotAllowed(format!("{} needs the role {}; ask an admin of your organization", permission.what(), roles.join(" or "))))
+        let what: Vec<&str> = permissions.iter().map(|permission| permission.what()).collect();
+        let enough = |role: &&Role| permissions.iter().any(|permission| permission.granted_to().contains(role));
+        let roles: Vec<&str> = Role::ALL.iter().filter(enough).map(|role| role.as_str()).collect();
+        let (what, roles) = (what.join(" or "), roles.join(" or "));
+        Err(Problem::NotAllowed(format!("{what} needs the role {roles}; ask an admin of your organization")))
     }
 
     /// The actor this caller is in the state machine.

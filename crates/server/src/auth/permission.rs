@@ -83,6 +83,9 @@ pub const TABLE: &[(Permission, &str, &[Role])] = &[
     (Permission::WriteEngines, "changing engines and builds", &[Developer]),
 ];
 
+/// What a robot token leaves its maker of all that, and of that in one repository only.
+pub const ROBOT: &[Permission] = &[Permission::PullImages, Permission::PushImages];
+
 impl Permission {
     /// The roles that give it.
     pub fn granted_to(self) -> &'static [Role] {

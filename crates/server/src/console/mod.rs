@@ -25,18 +25,21 @@ pub(crate) use views::fixtures;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use axum::{
-    Router,
     extract::{DefaultBodyLimit, Path},
     http::{StatusCode, header},
     middleware::from_fn,
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
 };
 
-use crate::{app::App, error::Problem};
+use crate::{
+    auth::{
+        needs::{ACCOUNT, ACT, MANAGE, OPEN, READ, WRITE, right},
+        permission::Permission,
+    },
+    error::Problem,
+    routes::Routes,
+};
 pub use builds::own as own_build;
 use page::PageError;
 pub use page::parameter;
@@ -46,37 +49,46 @@ pub use query_page::query_page;
 const MAX_FORM: usize = 1 << 20;
 
 /// Every route of the console. The state and the peer's address (`ConnectInfo`) come from whoever serves it.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/", get(|| async { Redirect::to("/engines") }))
-        .route("/login", get(login::show).post(login::submit))
-        .route("/logout", post(login::leave))
-        .route("/engines", get(engines::list).post(engines::create))
-        .route("/engines/new", get(engines::form))
-        .route("/engines/{id}", get(engines::show))
-        .route("/engines/{id}/act/{action}", get(acts::ask_engine).post(acts::act_engine))
-        .route("/builds/{id}", get(builds::show))
-        .route("/builds/{id}/act/{action}", get(acts::ask).post(acts::act))
-        .route("/builds/{id}/notes", post(acts::write))
-        .route("/builds/{id}/events", get(events::stream))
-        .route("/builds/{id}/log", get(builds::log))
-        .route("/builds/{id}/vulnerabilities", get(vulnerabilities::show))
-        .route("/review", get(review::list))
-        .route("/people", get(people::list).post(people::change))
-        .route("/audit", get(people::log))
-        .route("/join", get(people::join_form).post(people::join))
-        .route("/unclaimed", get(unclaimed::list))
-        .route("/tokens", get(tokens::list).post(tokens::create))
-        .route("/tokens/{id}/revoke", post(tokens::revoke))
-        .route("/docs/advisories", get(check_docs::advisories))
-        .route("/docs/checks", get(check_docs::index))
-        .route("/docs/checks/{id}", get(check_docs::show))
-        .route("/docs/pushing", get(check_docs::pushing))
-        .route("/assets/{version}/{name}", get(asset))
-        .fallback(page::nowhere)
-        .method_not_allowed_fallback(page::wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_FORM))
-        .layer(from_fn(guard::guard))
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .get("/", OPEN, || async { Redirect::to("/engines") })
+        .get("/login", OPEN, login::show)
+        .post("/login", OPEN, login::submit)
+        .post("/logout", OPEN, login::leave)
+        .get("/engines", READ, engines::list)
+        .post("/engines", WRITE, engines::create)
+        .get("/engines/new", WRITE, engines::form)
+        .get("/engines/{id}", READ, engines::show)
+        .get("/engines/{id}/act/{action}", READ, acts::ask_engine)
+        .post("/engines/{id}/act/{action}", ACT, acts::act_engine)
+        .get("/builds/{id}", READ, builds::show)
+        .get("/builds/{id}/act/{action}", READ, acts::ask)
+        .post("/builds/{id}/act/{action}", ACT, acts::act)
+        // A remark; other kinds of notes need more.
+        .post("/builds/{id}/notes", READ, acts::write)
+        .get("/builds/{id}/events", READ, events::stream)
+        .get("/builds/{id}/log", READ, builds::log)
+        .get("/builds/{id}/vulnerabilities", READ, vulnerabilities::show)
+        .get("/review", READ, review::list)
+        .get("/people", MANAGE, people::list)
+        .post("/people", MANAGE, people::change)
+        .get("/audit", right(&[Permission::ReadAudit]), people::log)
+        .get("/join", OPEN, people::join_form)
+        .post("/join", OPEN, people::join)
+        .get("/unclaimed", READ, unclaimed::list)
+        .get("/tokens", ACCOUNT, tokens::list)
+        // Robots need a right more.
+        .post("/tokens", ACCOUNT, tokens::create)
+        .post("/tokens/{id}/revoke", ACCOUNT, tokens::revoke)
+        .get("/docs/advisories", OPEN, check_docs::advisories)
+        .get("/docs/checks", OPEN, check_docs::index)
+        .get("/docs/checks/{id}", OPEN, check_docs::show)
+        .get("/docs/pushing", OPEN, check_docs::pushing)
+        .get("/assets/{version}/{name}", OPEN, asset)
+        .around(|router| {
+            let router = router.fallback(page::nowhere).method_not_allowed_fallback(page::wrong_method);
+            router.layer(DefaultBodyLimit::max(MAX_FORM)).layer(from_fn(guard::guard))
+        })
 }
 
 /// A file of the console; its address changes with its content.

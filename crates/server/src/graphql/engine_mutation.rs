@@ -125,8 +125,8 @@ impl EngineMutation {
 
     /// Writes about a build: a remark, a question, an answer, an appeal.
     async fn create_build_note(&self, ctx: &Context<'_>, input: CreateBuildNote) -> Result<Build> {
-        let build = parse_id(&input.build_id, "Build")?;
-        Ok(Build::from(write_note(app(ctx), caller(ctx)?, build, input.kind.into(), input.finding, &input.text).await?))
+        let (caller, build) = (caller(ctx)?, parse_id(&input.build_id, "Build")?);
+        Ok(Build::from(write_note(app(ctx), caller, build, input.kind.into(), input.finding, &input.text).await?))
     }
 
     /// Has one check run again of a build that awaits approval.

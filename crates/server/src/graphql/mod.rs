@@ -25,7 +25,11 @@ use std::sync::Arc;
 use async_graphql::{EmptySubscription, ErrorExtensions, MergedObject, Schema};
 pub use request::{MAX_BODY, handle};
 
-use crate::{app::App, auth::Caller, error::Problem};
+use crate::{
+    app::App,
+    auth::{Caller, needs},
+    error::Problem,
+};
 
 /// All reads.
 #[derive(MergedObject, Default)]
@@ -76,8 +80,14 @@ fn visitor<'a>(ctx: &async_graphql::Context<'a>) -> &'a Visitor {
     ctx.data_unchecked::<Visitor>()
 }
 
+/// Who asks, if they may use the field that is being resolved (`auth::needs`). What hangs on another field needs what that one needs.
 fn caller<'a>(ctx: &async_graphql::Context<'a>) -> Result<&'a Caller, async_graphql::Error> {
-    visitor(ctx).caller.as_ref().ok_or_else(|| Problem::Unauthenticated.into())
+    let caller = visitor(ctx).caller.as_ref().ok_or(Problem::Unauthenticated)?;
+    if ctx.path_node.is_some_and(|node| node.parent.is_none()) {
+        let unstated = || Problem::NotAllowed("nobody may use this field, because what it needs is not stated".into());
+        needs::of_field(ctx.field().name()).ok_or_else(unstated)?.check(caller)?;
+    }
+    Ok(caller)
 }
 
 impl From<Problem> for async_graphql::Error {

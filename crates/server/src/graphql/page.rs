@@ -47,7 +47,8 @@ pub struct Wanted {
 impl Wanted {
     /// Within the bounds.
     pub fn new(offset: Option<i64>, limit: Option<i64>) -> Self {
-        Self { offset: offset.unwrap_or(0).max(0), limit: limit.unwrap_or(30).clamp(0, MOST) }
+        // With room for a page behind it.
+        Self { offset: offset.unwrap_or(0).clamp(0, i64::MAX - MOST), limit: limit.unwrap_or(30).clamp(0, MOST) }
     }
 
     /// The page with these records.
@@ -65,6 +66,7 @@ mod tests {
     fn pages_have_bounds() {
         assert_eq!(Wanted::new(None, None), Wanted { offset: 0, limit: 30 });
         assert_eq!(Wanted::new(Some(-3), Some(99_999)), Wanted { offset: 0, limit: 1000 });
+        assert_eq!(Wanted::new(Some(i64::MAX), Some(1000)), Wanted { offset: i64::MAX - 1000, limit: 1000 });
         assert_eq!(Wanted::new(Some(7), Some(-1)), Wanted { offset: 7, limit: 0 });
     }
 }

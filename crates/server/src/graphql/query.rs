@@ -38,7 +38,8 @@ pub struct Query;
 
 /// The category of an id or a word.
 fn category_of(word: &str) -> Result<Capability, Problem> {
-    category::find(word).ok_or_else(|| Problem::invalid(format!("category: {word:?} is no category; see engineCategories")))
+    let shown = || word.chars().take(80).collect::<String>();
+    category::find(word).ok_or_else(|| Problem::invalid(format!("category: {:?} is no category; see engineCategories", shown())))
 }
 
 #[Object(name = "Reads")]

@@ -23,6 +23,9 @@ use crate::{
 /// Largest JSON body, bytes (GraphQL contract §1).
 pub const MAX_BODY: usize = 10 << 20;
 
+/// Longest message of an error, characters.
+const MAX_MESSAGE: usize = 4_000;
+
 #[derive(Deserialize)]
 struct Query {
     query: String,
@@ -65,14 +68,18 @@ async fn read(request: Request) -> Result<Query, Response> {
 async fn read_form(request: Request) -> Result<Query, Response> {
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| malformed(&error.body_text()))?;
     let mut fields = Map::new();
-    while let Some(field) = form.next_field().await.map_err(|error| malformed(&error.body_text()))? {
+    while let Some(field) = form.next_field().await.map_err(|error| unreadable(&error))? {
         let name = field.name().unwrap_or("").to_owned();
         if matches!(name.as_str(), "query" | "variables" | "operationName") {
-            let text = field.text().await.map_err(|error| malformed(&error.body_text()))?;
+            let text = field.text().await.map_err(|error| unreadable(&error))?;
             fields.insert(name, text.into());
         }
     }
     serde_json::from_value(Value::Object(fields)).map_err(|_| malformed("the form has no field \"query\""))
+}
+
+fn unreadable(error: &axum::extract::multipart::MultipartError) -> Response {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE { too_large(None) } else { malformed(&error.body_text()) }
 }
 
 fn malformed(message: &str) -> Response {
@@ -154,7 +161,8 @@ fn shape_error(error: async_graphql::ServerError) -> Value {
     let message = match error.message.as_str() {
         "Query is nested too deep." => format!("The query is nested deeper than {MAX_DEPTH} levels; ask for less at once"),
         "Query is too complex." => format!("The query asks for more than {MAX_COMPLEXITY} fields; ask for less at once"),
-        other => other.to_owned(),
+        // Somebody's own words come back to them, but not all of them.
+        other => other.chars().take(MAX_MESSAGE).collect(),
     };
     let extension = |key: &str| error.extensions.as_ref().and_then(|all| all.get(key)).cloned().and_then(|value| value.into_json().ok());
     json!({

@@ -52,11 +52,11 @@ impl Wanted {
 /// Does it.
 ///
 /// # Errors
-/// [`Problem::NotFound`] for a build of another organization or engine and for a deleted one, [`Problem::NotAllowed`],
+/// [`Problem::NotAllowed`], [`Problem::NotFound`] for a build of another organization or engine and for a deleted one,
 /// [`Problem::InvalidInput`] naming status, action and what is possible, [`Problem::Internal`].
 pub async fn act_on_build(app: &App, caller: &Caller, wanted: Wanted) -> Result<Build, Problem> {
     let missing = || Problem::NotFound { object: "Build", id: wanted.build.to_string() };
-    caller.require(Permission::ReadEngines)?;
+    caller.require_one(&[Permission::ApproveBuilds, Permission::WriteEngines])?;
     let mut tx = app.db.write().await?;
     let build = builds::lock(&mut tx, wanted.build).await?.ok_or_else(missing)?;
     let engine = engines::lock(&mut tx, build.engine).await?.ok_or_else(missing)?;
@@ -66,10 +66,7 @@ pub async fn act_on_build(app: &App, caller: &Caller, wanted: Wanted) -> Result<
     }
     let house = House::read(&mut tx, engine.organization).await?;
     let standing = Standing::new(caller, &build, &engine, &house);
-    let Some(actor) = standing.actor else {
-        caller.require(Permission::WriteEngines)?;
-        return Err(missing());
-    };
+    let actor = standing.actor.ok_or_else(missing)?;
     check(&wanted, &build, &standing)?;
     let acting = Acting { actor, name: &caller.email };
     let status = apply_event(&mut tx, &build, wanted.event, acting, &standing.circumstances, wanted.reason.trim())

@@ -50,7 +50,8 @@ pub(super) fn roles_of(caller: &Caller, roles: &[String]) -> Result<String, Prob
     let known = Role::ALL.map(Role::as_str).join(", ");
     let mut words = Vec::new();
     for role in roles {
-        let role = Role::parse(role).ok_or_else(|| Problem::invalid(format!("roles: {role:?} is none; choose of {known}")))?;
+        let shown = || role.chars().take(80).collect::<String>();
+        let role = Role::parse(role).ok_or_else(|| Problem::invalid(format!("roles: {:?} is none; choose of {known}", shown())))?;
         if role == Role::Operator && !caller.roles.contains(&Role::Operator) {
             return Err(Problem::NotAllowed("only an operator makes somebody an operator".into()));
         }

@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// [`Problem::NotFound`], [`Problem::NotAllowed`], [`Problem::InvalidInput`] when there is none, [`Problem::Internal`].
 pub async fn roll_back(app: &App, caller: &Caller, id: EngineId) -> Result<Build, Problem> {
-    caller.require(Permission::ReadEngines)?;
+    caller.require_one(&[Permission::ApproveBuilds, Permission::WriteEngines])?;
     let missing = || Problem::NotFound { object: "Engine", id: id.to_string() };
     let engine = engines::by_id(app.db.read(), id).await?;
     engine.filter(|engine| engine.organization == caller.organization && !engine.deleted).ok_or_else(missing)?;

@@ -137,7 +137,6 @@ async fn every_cell_by_the_api() {
                 let answer = act(&world, session, id, engine.id, action, "reason: \"because\"").await;
                 let wanted = match who {
                     3 => "nf",
-                    2 if status == BuildStatus::Deleted => "nf",
                     2 => "not allowed",
                     0 if only_reviewer => "not allowed",
                     _ => word,

@@ -73,7 +73,7 @@ impl World {
         let server = crate::start(config, &first, Arc::new(sandbox)).await.unwrap();
         let app = server.app.clone();
         let peer = SocketAddr::from(([192, 0, 2, 7], 4711));
-        let router = routes().with_state(app.clone()).layer(MockConnectInfo(peer));
+        let router = routes().router().with_state(app.clone()).layer(MockConnectInfo(peer));
         Self { app, router, _server: server, _dir: dir }
     }
 
