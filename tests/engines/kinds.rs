@@ -44,6 +44,14 @@ struct Request {
 }
 
 impl Request {
+    /// The content of a file of the form.
+    fn file(&self, name: &str) -> &[u8] {
+        let find = |from: usize, mark: &[u8]| self.body[from..].windows(mark.len()).position(|part| part == mark).map(|at| from + at);
+        let boundary = [b"\r\n", &self.body[..find(0, b"\r\n").unwrap_or_default()]].concat();
+        let content = find(0, format!("name=\"{name}\"").as_bytes()).and_then(|at| find(at, b"\r\n\r\n")).map(|at| at + 4);
+        content.and_then(|from| Some(&self.body[from..find(from, &boundary)?])).unwrap_or_default()
+    }
+
     /// A text field of the form.
     fn field(&self, name: &str) -> String {
         let text = String::from_utf8_lossy(&self.body);
@@ -147,7 +155,8 @@ fn redirect(mut stream: &TcpStream) {
 
 fn process(how: &str, request: &Request, mut stream: TcpStream) {
     let call = CALLS.fetch_add(1, Ordering::SeqCst);
-    let listed = request.field("chunkMimeType").starts_with("text/plain");
+    let media = how.starts_with("media");
+    let listed = request.field("chunkMimeType").starts_with(if media { "video/mp4" } else { "text/plain" });
     if !listed {
         match how {
             "crashes-on-unlisted" => exit(139),
@@ -171,6 +180,13 @@ fn process(how: &str, request: &Request, mut stream: TcpStream) {
         "not-utf8" => answer(&stream, "200 OK", "application/json", b"{\"object\":[{\"type\":\"keyword\",\"label\":\"caf\xe9\"}]}"),
         "lable" => result(&stream, &KEYWORDS.replace("label", "lable")),
         "percent" => result(&stream, &KEYWORDS.replace("0.9", "90")),
+        "language-name" => result(&stream, &KEYWORDS.replace("\"object\"", "\"language\":\"English\",\"object\"")),
+        "sure" => {
+            let one = r#"{"type":"keyword","label":"harbour","confidence":1.0}"#;
+            result(&stream, &format!(r#"{{"validationContracts":["keyword"],"object":[{}]}}"#, [one; 3].join(",")));
+        }
+        "media-copies" => answer(&stream, "200 OK", "video/mp4", request.file("chunk")),
+        "media-lies" => answer(&stream, "200 OK", "video/mp4", b"two seconds of moving shapes"),
         "unnamed" => result(&stream, &KEYWORDS.replace("\"validationContracts\":[\"keyword\"],", "")),
         "differs" => result(&stream, &KEYWORDS.replace("0.9", &format!("0.{}", call % 9 + 1))),
         "http10" => drop(write(&stream, format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{KEYWORDS}").as_bytes())),
@@ -324,6 +340,16 @@ fn task_engine(how: &str, what: &str) {
         (_, "nothing") => drop(update("status: complete, output: {}")),
         (_, "forgets") => drop(upload()),
         (_, "pauses") => drop(update("status: paused")),
+        (_, "wakes") if payload.contains("\"isCallback\":true") => {
+            assert_eq!(text("data"), "ticket 7");
+            good_task(&base, &token, &text("recordingId"), upload, update);
+        }
+        (_, "wakes") => {
+            let jwt = ask_api(&format!("mutation {{ getEngineJWT(input: {{engineId: \"{}\", resource: {{jobId: \"{job}\", taskId: \"{task}\"}}}}) {{ token }} }}", env::var("ENGINE_ID").unwrap_or_default()));
+            assert!(!json_text(&jwt, "token").is_empty(), "{jwt}");
+            ask("POST", &text("externalCallbackWebhook"), "Content-Type: text/plain\r\n", b"ticket 7");
+            update("status: paused");
+        }
         (_, "endless") => {
             let create = format!("mutation {{ createAsset(input: {{containerId: \"{}\", type: \"text\", contentType: \"text/plain\"}}) {{ id }} }}", text("recordingId"));
             (0..300).for_each(|_| drop(api_form(&base, &token, &create, "x")));

@@ -1,6 +1,6 @@
 //! The Python example engines in a real Debian image of some hundred megabytes.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use tempfile::TempDir;
 
@@ -22,10 +22,15 @@ const LEAST: u64 = 200 << 20;
 /// # Panics
 /// When it cannot be made.
 pub fn base() -> PathBuf {
-    let path = kept("python-base.tar", |unfinished| {
+    let path = kept("python-base-2.tar", |unfinished| {
         // What Debian's own slim images leave out too: it is thousands of files.
         let without = ["doc", "locale", "man"].map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*"));
-        let with = ["--variant=minbase", "--include=python3,python3-numpy,libopenblas0-pthread", "--format=tar", "bookworm"];
+        let with = [
+            "--variant=minbase",
+            "--include=python3,python3-graphql-core,python3-numpy,python3-requests,libopenblas0-pthread",
+            "--format=tar",
+            "bookworm",
+        ];
         run(program("mmdebstrap").args(without).args(with).arg(unfinished)).succeeded();
     });
     let size = fs::metadata(&path).unwrap().len();
@@ -59,6 +64,30 @@ impl Example {
     pub fn with_line(self, line: &str, other: &str) -> Self {
         let path = self.folder.path().join("engine.py");
         fs::write(&path, replaced(&fs::read_to_string(&path).unwrap(), line, other)).unwrap();
+        self
+    }
+
+    /// Puts another program in its place: `tests/engines/client.py`, which speaks through the library gql. The library comes from PyPI, what it stands
+    /// on from Debian.
+    ///
+    /// # Panics
+    /// When the library cannot be fetched.
+    #[track_caller]
+    pub fn with_client(self) -> Self {
+        let library = kept("gql-2.0.0.tar", |unfinished| {
+            let folder = tempfile::tempdir().unwrap();
+            let (venv, target) = (folder.path().join("venv"), folder.path().join("lib"));
+            run(program("python3").args(["-m", "venv"]).arg(&venv)).succeeded();
+            let arguments = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--target"];
+            run(Command::new(venv.join("bin/python")).args(arguments).arg(&target).arg("gql==2.0.0")).succeeded();
+            run(program("tar").arg("-cf").arg(unfinished).arg("-C").arg(&target).arg("gql")).succeeded();
+        });
+        let folder = self.folder.path();
+        fs::copy(library, folder.join("gql.tar")).unwrap();
+        fs::copy(sources().join("tests/engines/client.py"), folder.join("engine.py")).unwrap();
+        let dockerfile = fs::read_to_string(folder.join("Dockerfile")).unwrap();
+        let with_library = replaced(&dockerfile, "COPY engine.py", "ADD gql.tar /usr/lib/python3/dist-packages/\nCOPY engine.py");
+        fs::write(folder.join("Dockerfile"), with_library).unwrap();
         self
     }
 

@@ -198,6 +198,38 @@ fn sees_a_push_of_nobody(server: &Server, browser: &Browser, engine: &str) {
     is_in_order(browser, "unclaimed");
 }
 
+/// The page is for everybody, and works without a script: the form is sent as forms are.
+#[test]
+fn a_result_is_pasted_and_explained() {
+    let server = Server::start();
+    let browser = Browser::start();
+    browser.go(&server.url("/docs/checks"));
+    browser.click("a[href='/tools/validate']");
+    browser.wait_for_text("h1", "Validate a result");
+    is_in_order(&browser, "validate");
+    let labels = browser
+        .script("return [...document.querySelectorAll('main :is(select, textarea, input)')].every(field => field.labels.length === 1)");
+    assert_eq!(labels, true);
+    browser.click("#contract option[value=keyword]");
+    browser.fill(
+        "#document",
+        "{\"validationContracts\": [\"keyword\"], \"object\": [{\"type\": \"keyword\", \"lable\": \"sea\", \"confidence\": 90}]}",
+    );
+    browser.click("main form button[type=submit]");
+    let shown = browser.wait_for_text("main", "does not keep the contract keyword: 2 faults");
+    for words in
+        [".object[0] has lable where label should be", "document:1:47", "should be <= 1", "Write confidence as a fraction from 0 to 1"]
+    {
+        assert!(shown.contains(words), "{words:?} is not in the page: {shown}");
+    }
+    is_in_order(&browser, "validate-faults");
+    browser.fill("#document", "{\"validationContracts\": [\"keyword\"], \"object\": [{\"type\": \"keyword\", \"label\": \"sea\"}]}");
+    browser.click("main form button[type=submit]");
+    browser.wait_for_text("main", "The document keeps the contract keyword.");
+    is_in_order(&browser, "validate-good");
+    server.is_well();
+}
+
 #[test]
 fn every_page_is_guarded() {
     let server = Server::start();
@@ -208,7 +240,7 @@ fn every_page_is_guarded() {
     let visitor = Visitor::login(server.address(), EMAIL, PASSWORD);
     let (engine, build) = (format!("/engines/{engine}"), format!("/builds/{}", build.id()));
     let guarded = ["/engines", "/engines/new", &engine, &build, &format!("{build}/log"), "/unclaimed"];
-    let open = ["/login", "/docs/checks", "/docs/checks/manifest"];
+    let open = ["/login", "/docs/checks", "/docs/checks/manifest", "/tools/validate"];
     for path in guarded.into_iter().chain(open).chain(["/no-such-page", "/builds/none", "/engines/none"]) {
         let answer = visitor.get(path);
         let value = |name: &str| header(&answer, name).unwrap_or_else(|| panic!("{path} has no {name}"));

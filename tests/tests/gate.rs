@@ -228,6 +228,12 @@ fn python_engines_pushed_with_podman() {
     containers.push(Example::new("batch", &batch).context(), &format!("{}/1/batch:v1", server.address()));
     api.verdict(&batch).is("available");
 
+    let client = api.create_engine("Keywords by gql", "keyword");
+    containers.push(Example::new("batch", &client).with_client().context(), &format!("{}/1/client:v1", server.address()));
+    let build = api.verdict(&client).is("available");
+    let log = build.0["report"]["testLog"].to_string();
+    assert!(log.contains("schema with") && log.contains("characters of text/plain"), "{log}");
+
     let failing = api.create_engine("Failing batch", "keyword");
     let example = Example::new("batch", &failing).with_line("    result = keywords(text)\n", "    result = keywords(txt)\n");
     containers.push(example.context(), &format!("{}/1/failing:v1", server.address()));

@@ -78,7 +78,7 @@ fn row(kind: &'static str, variant: &'static str, how: &'static str, expected: &
         "webhook, batch" | "batch" | "adapter" => "batch",
         _ => "chunk",
     };
-    let webhook = ["webhook", "driver"].iter().any(|word| kind.starts_with(word));
+    let webhook = ["webhook", "driver", "media out"].iter().any(|word| kind.starts_with(word));
     let env = if webhook { vec![(READY, "http://0.0.0.0:8080/ready"), (PROCESS, "http://0.0.0.0:8080/process")] } else { Vec::new() };
     let category = if kind == "adapter" { "pull" } else { "keyword" };
     Row {
@@ -98,6 +98,12 @@ impl Row {
     fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.manifest[key] = value.into();
         self
+    }
+
+    /// Makes files of a type out of files of that type.
+    fn makes(self, mime_type: &str) -> Self {
+        let of = self.with("category", "transcode").with("preferredInputFormat", mime_type);
+        of.with("supportedInputFormats", json!([mime_type])).with("outputFormats", json!([mime_type]))
     }
 
     fn env(mut self, name: &'static str, value: &'static str) -> Self {
@@ -164,6 +170,8 @@ fn webhooks() -> Vec<Row> {
             .env(READY, "")
             .env(PROCESS, ""),
         row("driver", "announces test mode", "good", "available entrypoint.test_mode").env("VERITONE_TESTMODE", "true"),
+        row("media out", "makes a file of a clip", "media-copies", "available").makes("video/mp4"),
+        row("media out", "calls text a clip", "media-lies", "invalid output.unreadable").makes("video/mp4"),
         row(chunk, "category pull by mistake", "good", "invalid manifest.engineMode.adapter").with("category", "pull"),
     ]
 }
@@ -178,7 +186,8 @@ fn tasks() -> Vec<Row> {
         row(batch, "sets its task to failed", "batch-fails", "invalid run.task"),
         row(batch, "completes and hands in nothing", "batch-nothing", "invalid run.result"),
         row(batch, "forgets to complete its task", "batch-forgets", "invalid run.task"),
-        row(batch, "pauses its task", "batch-pauses", "available run.paused"),
+        row(batch, "pauses its task and tells nobody where", "batch-pauses", "available run.paused"),
+        row(batch, "pauses its task, is called back and goes on", "batch-wakes", "available"),
         row(batch, "never ends", "batch-hangs", "invalid run.timeout").within(3_000),
         row(batch, "uploads assets without end", "batch-endless", "invalid run.uploads"),
         row(adapter, "createTDO, createAsset", "pull-tdo", "available"),
@@ -220,6 +229,8 @@ fn bad() -> Vec<Row> {
         row(chunk, "an empty answer", "empty", "invalid output.missing"),
         row(chunk, "invalid UTF-8", "not-utf8", "invalid output.not_json"),
         row(chunk, "a misspelt key", "lable", "invalid output.schema"),
+        row(chunk, "a language that is no tag", "language-name", "available output.language"),
+        row(chunk, "sure of everything", "sure", "available output.confidence"),
         row(chunk, "confidence in percent", "percent", "invalid output.schema"),
         row(chunk, "names no contract", "unnamed", "available output.contract.missing"),
         row(chunk, "crashes on an unlisted type", "crashes-on-unlisted", "invalid process.crash"),

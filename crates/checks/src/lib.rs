@@ -18,7 +18,7 @@ pub mod standing;
 pub mod waivers;
 mod wording;
 
-pub use checks::CHECKS;
+pub use checks::{CHECKS, judge_pasted};
 pub use evidence::{Evidence, RunEvidence, StaticEvidence, Terms};
 pub use judge::{Check, Draft, Judge, Judgement, Needs, Stage, judge};
 pub use policy::{Blocks, Mode, Policy, RULES_VERSION, Threshold, Unscanned, Vulnerabilities};

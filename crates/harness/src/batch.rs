@@ -13,8 +13,15 @@ use crate::{
 const PAYLOAD_PATH: &str = "/run/payload.json";
 
 /// Variables and files of a batch engine's start.
-pub(crate) fn equip(desk: &Desk, task: &Arc<Task>, env: &mut Vec<(String, String)>) -> InjectedFile {
-    let payload = task.payload.to_string();
+///
+/// `woken` is what was sent to the address of an engine that had paused its task.
+pub(crate) fn equip(desk: &Desk, task: &Arc<Task>, woken: Option<&str>, env: &mut Vec<(String, String)>) -> InjectedFile {
+    let mut payload = task.payload.clone();
+    if let Some(data) = woken {
+        payload["isCallback"] = true.into();
+        payload["data"] = data.into();
+    }
+    let payload = payload.to_string();
     let engine = desk.facts.registration.engine.to_string();
     let ours = [
         ("PAYLOAD_FILE", PAYLOAD_PATH.to_owned()),

@@ -20,7 +20,7 @@ use crate::{
     kind::{args_of, driver_for, env_of, kind_of},
     run::{Ended, Run, StopOnDrop},
     samples::formats_of,
-    webhook,
+    wake, webhook,
 };
 
 /// Variable that says that the engine fetches its input itself.
@@ -46,13 +46,18 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
     let staged = stage(&job, &plan, &journal).await?;
     let _stop = StopOnDrop(Arc::clone(&staged.running));
     let mut run = run_of(&job, &staged, deadline, &journal);
-    let Staged { desk, server: _server, running, waiter, .. } = staged;
+    let Staged { session, desk, batch_task, server: _server, running, waiter, .. } = staged;
     let report = drive(&mut run, &plan).await;
     if let Some(phase) = report.ran_out_in {
         journal.say(&format!("the time of the run ({} s) is over: {phase:?}", job.limits.wall_ms / 1000));
     }
     let batch_at_work = report.ran_out_in == Some(Phase::Batch);
-    let record = finish(&job, &running, waiter, batch_at_work).await?;
+    let mut record = finish(&job, &running, waiter, batch_at_work).await?;
+    if let Some((task, data)) = wake::wanted(&desk, batch_task.as_ref(), &record).filter(|_| !deadline.is_over()) {
+        journal.say("its task is paused and its address was called: waking the engine up");
+        let again = Again { session: &session, desk: &desk, task: &task, data: &data };
+        record = wake::joined(record, wake_up(&job, &plan, again, deadline).await?);
+    }
     // The sandbox may have been faster than we were to see that the time of a batch engine is over.
     let ended_by_clock = plan.kind == EngineKind::Batch && record.exit == Exit::TimedOut;
     let ran_out_in = if ended_by_clock { Some(Phase::Batch) } else { report.ran_out_in };
@@ -65,16 +70,38 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
         outputs,
         task,
         ran_out_in,
+        wall_ms: job.limits.wall_ms,
         listening: report.listening,
         repeats: report.repeats,
         record,
     }))
 }
 
+/// What an engine is started with a second time.
+struct Again<'a> {
+    session: &'a Arc<dyn Session>,
+    desk: &'a Desk,
+    task: &'a Arc<Task>,
+    data: &'a str,
+}
+
+/// Starts a batch engine once more, in what is left of the time, and waits for its end.
+async fn wake_up(job: &Job<'_>, plan: &Plan, again: Again<'_>, deadline: Deadline) -> Result<RunRecord, Error> {
+    let mut spec = spec(job, plan, again.desk, Some((again.task, Some(again.data))));
+    spec.limits.wall_ms = millis(deadline.remaining()).max(1);
+    let running = start(job, again.session, spec).await?;
+    let _stop = StopOnDrop(Arc::clone(&running));
+    let (mut ended, waiter) = watch_end(&running);
+    let in_time = ended.within(deadline.remaining()).await;
+    finish(job, &running, waiter, !in_time).await
+}
+
 /// An engine that was started, with everything around it.
 pub(crate) struct Staged {
     pub(crate) session: Arc<dyn Session>,
     pub(crate) desk: Arc<Desk>,
+    /// The task of a batch engine.
+    pub(crate) batch_task: Option<Arc<Task>>,
     pub(crate) server: api::Server,
     pub(crate) running: Arc<dyn Running>,
     pub(crate) ended: Ended,
@@ -88,11 +115,11 @@ pub(crate) async fn stage(job: &Job<'_>, plan: &Plan, journal: &Journal) -> Resu
     let desk = Arc::new(desk(job, address));
     let server = api::serve(listener, Arc::clone(&desk));
     let batch_task = if plan.kind == EngineKind::Batch { job.samples.first().map(|sample| desk.open(sample)) } else { None };
-    let spec = spec(job, plan, &desk, batch_task.as_ref());
+    let spec = spec(job, plan, &desk, batch_task.as_ref().map(|task| (task, None)));
     journal.say(&format!("starting {}", plan.args.join(" ").chars().take(300).collect::<String>()));
     let running = start(job, &session, spec).await?;
     let (ended, waiter) = watch_end(&running);
-    Ok(Staged { session, desk, server, running, ended, waiter })
+    Ok(Staged { session, desk, batch_task, server, running, ended, waiter })
 }
 
 /// What the drivers of an engine share.
@@ -193,9 +220,10 @@ fn mode_word(manifest: &Manifest) -> &'static str {
     }
 }
 
-fn spec(job: &Job<'_>, plan: &Plan, desk: &Desk, batch_task: Option<&Arc<Task>>) -> RunSpec {
+/// `batch_task` is the task of a batch engine, and what it is woken up with.
+fn spec(job: &Job<'_>, plan: &Plan, desk: &Desk, batch_task: Option<(&Arc<Task>, Option<&str>)>) -> RunSpec {
     let mut env = env_of(&job.command);
-    let payload = batch_task.map(|task| batch::equip(desk, task, &mut env));
+    let payload = batch_task.map(|(task, woken)| batch::equip(desk, task, woken, &mut env));
     let files: Vec<InjectedFile> = payload.into_iter().chain(driver_for(&job.command)).collect();
     RunSpec {
         args: plan.args.clone(),

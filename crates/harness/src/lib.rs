@@ -35,6 +35,7 @@ mod multipart;
 mod repeat;
 mod run;
 pub mod samples;
+mod wake;
 mod webhook;
 
 pub use certify::certify;

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use model::run::{Exchange, Later, Listening, Phase, Ready, Remark, Repeat};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -306,17 +307,20 @@ enum Taken {
 
 /// Keeps a 200's body as a result, or does what it asks for.
 async fn take_answer(run: &mut Run<'_>, task: &Task, answer: Answer) -> Taken {
-    let json = is_json(answer.content_type.as_deref(), &answer.body).then(|| serde_json::from_slice::<Value>(&answer.body).ok()).flatten();
+    let said = if is_json(answer.content_type.as_deref(), &answer.body) { Said::read(&answer.body) } else { Said::Nothing };
     if answer.broken.is_none() {
-        if let Some(poll) = json.as_ref().filter(|_| answer.body.len() <= MAX_POLL_ANSWER).and_then(|json| polls(json, run.desk.now())) {
+        if let Said::Object(said) = &said
+            && answer.body.len() <= MAX_POLL_ANSWER
+            && let Some(poll) = said.polls(run.desk.now())
+        {
             return poll;
         }
-        if promises_more(run.streaming, json.as_ref(), &answer.body) {
+        if promises_more(run.streaming, &said, &answer.body) {
             return Taken::Later(follow(run, task).await);
         }
     }
     if !answer.body.is_empty() {
-        let guessed = if json.is_some() { "application/json" } else { "application/octet-stream" };
+        let guessed = if matches!(said, Said::Nothing) { "application/octet-stream" } else { "application/json" };
         let content_type = answer.content_type.as_deref().unwrap_or(guessed);
         let cut = answer.total > answer.body.len() as u64 || answer.broken.is_some();
         if !run.desk.add_output(task, "response", content_type, &answer.body.into(), cut) {
@@ -326,14 +330,61 @@ async fn take_answer(run: &mut Run<'_>, task: &Task, answer: Answer) -> Taken {
     Taken::Kept
 }
 
-/// The answer of an engine that has started work elsewhere and wants to be asked again (engine contract §1.3).
-fn polls(json: &Value, now: jiff::Timestamp) -> Option<Taken> {
-    if json.get("type")?.as_str()? != "schedule_poll_task" {
-        return None;
+/// What an answer says of itself. A result may be large: nothing of it is kept, and what it holds is not looked at.
+enum Said {
+    /// No JSON.
+    Nothing,
+    /// JSON, but no object.
+    Other,
+    /// An object.
+    Object(Box<Words>),
+}
+
+/// The keys that mean something to whoever called, and whether there is a result.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Words {
+    #[serde(rename = "type")]
+    kind: Option<Value>,
+    #[serde(rename = "nextPollTimeUTC")]
+    next_poll_time: Option<Value>,
+    task_payload: Option<Value>,
+    estimated_processing_time_in_seconds: Option<Value>,
+    series: Option<IgnoredAny>,
+    object: Option<IgnoredAny>,
+    media: Option<IgnoredAny>,
+    language: Option<IgnoredAny>,
+    summary: Option<IgnoredAny>,
+    sentiment: Option<IgnoredAny>,
+    emotions: Option<IgnoredAny>,
+    gps: Option<IgnoredAny>,
+    validation_contracts: Option<IgnoredAny>,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        if body.trim_ascii_start().first() == Some(&b'{') {
+            return serde_json::from_slice(body).map_or(Self::Nothing, |words| Self::Object(Box::new(words)));
+        }
+        serde_json::from_slice::<IgnoredAny>(body).map_or(Self::Nothing, |_| Self::Other)
     }
-    let next: Option<jiff::Timestamp> = json.get("nextPollTimeUTC").and_then(Value::as_str).and_then(|text| text.parse().ok());
-    let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()).unwrap_or_default();
-    Some(Taken::Poll { wait, more: json.get("taskPayload").and_then(Value::as_object).cloned().unwrap_or_default() })
+}
+
+impl Words {
+    fn has_result(&self) -> bool {
+        let blocks = [&self.series, &self.object, &self.media, &self.language, &self.summary, &self.sentiment, &self.emotions, &self.gps];
+        self.validation_contracts.is_some() || blocks.iter().any(|block| block.is_some())
+    }
+
+    /// The answer of an engine that has started work elsewhere and wants to be asked again (engine contract §1.3).
+    fn polls(&self, now: jiff::Timestamp) -> Option<Taken> {
+        if self.kind.as_ref()?.as_str()? != "schedule_poll_task" {
+            return None;
+        }
+        let next: Option<jiff::Timestamp> = self.next_poll_time.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()).unwrap_or_default();
+        Some(Taken::Poll { wait, more: self.task_payload.as_ref().and_then(Value::as_object).cloned().unwrap_or_default() })
+    }
 }
 
 fn is_json(content_type: Option<&str>, body: &[u8]) -> bool {
@@ -344,13 +395,12 @@ fn is_json(content_type: Option<&str>, body: &[u8]) -> bool {
 }
 
 /// Whether an answer says "the result comes later": an estimate, or, from an engine for streams, anything that holds no result.
-fn promises_more(streaming: bool, json: Option<&Value>, body: &[u8]) -> bool {
-    const RESULT_KEYS: [&str; 9] =
-        ["series", "object", "media", "language", "summary", "sentiment", "emotions", "gps", "validationContracts"];
-    match json.and_then(Value::as_object) {
-        Some(document) if document.get("estimatedProcessingTimeInSeconds").is_some_and(Value::is_number) => true,
-        Some(document) => streaming && !RESULT_KEYS.iter().any(|key| document.contains_key(*key)),
-        None => streaming && (body.is_empty() || json.is_some()),
+fn promises_more(streaming: bool, said: &Said, body: &[u8]) -> bool {
+    match said {
+        Said::Object(words) if words.estimated_processing_time_in_seconds.as_ref().is_some_and(Value::is_number) => true,
+        Said::Object(words) => streaming && !words.has_result(),
+        Said::Other => streaming,
+        Said::Nothing => streaming && body.is_empty(),
     }
 }
 
@@ -394,23 +444,32 @@ async fn follow(run: &mut Run<'_>, task: &Task) -> Later {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn an_estimate_or_a_stream_engines_word_without_a_result_promises_more() {
-        let estimate = json!({"estimatedProcessingTimeInSeconds": 3.5});
-        let result = json!({"object": []});
-        let word = json!({"status": "ok"});
-        assert!(promises_more(false, Some(&estimate), b"{"));
-        assert!(!promises_more(false, Some(&word), b"{"));
-        assert!(!promises_more(false, None, b""));
-        assert!(promises_more(true, Some(&word), b"{"));
-        assert!(promises_more(true, None, b""));
-        assert!(!promises_more(true, Some(&result), b"{"));
-        assert!(!promises_more(true, None, b"RIFF"));
-        assert!(!promises_more(false, Some(&json!({"estimatedProcessingTimeInSeconds": "soon"})), b"{"));
+        let promises = |streaming: bool, body: &str| promises_more(streaming, &Said::read(body.as_bytes()), body.as_bytes());
+        assert!(promises(false, r#"{"estimatedProcessingTimeInSeconds": 3.5}"#));
+        assert!(!promises(false, r#"{"estimatedProcessingTimeInSeconds": "soon"}"#));
+        assert!(!promises(false, r#"{"status": "ok"}"#) && promises(true, r#"{"status": "ok"}"#));
+        assert!(!promises(false, "") && promises(true, ""));
+        assert!(promises(true, "[1]") && promises(true, "\"ok\""));
+        for result in [r#"{"object": []}"#, r#" {"validationContracts": ["text"]}"#, r#"{"gps": 1, "type": "x"}"#, "RIFF", "{"] {
+            assert!(!promises(true, result), "{result}");
+        }
+    }
+
+    #[test]
+    fn a_polling_engine_says_when_and_with_what() {
+        let now: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let polls = |body: &str| match Said::read(body.as_bytes()) {
+            Said::Object(words) => words.polls(now),
+            Said::Nothing | Said::Other => None,
+        };
+        let body = r#"{"type": "schedule_poll_task", "nextPollTimeUTC": "2026-01-02T03:04:09Z", "taskPayload": {"step": 2}}"#;
+        let Some(Taken::Poll { wait, more }) = polls(body) else { panic!("it polls") };
+        assert_eq!((wait, more.get("step")), (Duration::from_secs(4), Some(&Value::from(2))));
+        assert!(polls(r#"{"type": "keyword", "object": []}"#).is_none() && polls("[]").is_none());
     }
 
     #[test]

@@ -392,6 +392,9 @@ pub struct EngineRun {
     /// What was going on when the time of the whole run was over; `None` if it sufficed.
     #[serde(default)]
     pub ran_out_in: Option<Phase>,
+    /// The time this run had, milliseconds: what scanning and unpacking had left of it. 0 in records that do not say.
+    #[serde(default)]
+    pub wall_ms: u64,
     /// Webhook engines only: where it listens, as far as that was tried.
     #[serde(default)]
     pub listening: Option<Listening>,

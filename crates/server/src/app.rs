@@ -5,7 +5,7 @@ use std::sync::Arc;
 use checks::Policy;
 use image::LayerCache;
 use model::id::BuildId;
-use sandbox::Sandbox;
+use sandbox::{Outside, Sandbox};
 use store::{Db, blobs::Blobs, build_logs::BuildLogs, evidence::EvidenceFiles};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,8 @@ pub struct App {
     pub instances: Instances,
     /// Where engines run.
     pub sandbox: Arc<dyn Sandbox>,
+    /// From where samples are fetched that a registration names by their address.
+    pub outside: Outside,
     /// Advisories, if a database is configured.
     pub advisories: Advisories,
     /// What blocks.

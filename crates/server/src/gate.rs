@@ -6,7 +6,8 @@ use checks::{
     CHECKS, Evidence, Needs, RunEvidence, Stage, StaticEvidence, Terms,
     benchmark::{Baseline, Truth},
     evidence::{
-        ImageEvidence, ManifestEvidence, OwnSample, Placement, RunSetup, SecurityEvidence, gather_run, gather_static, place, platform,
+        ImageEvidence, ManifestEvidence, OwnSample, Placement, RunSetup, SecurityEvidence, Unfetched, gather_run, gather_static, place,
+        platform,
     },
 };
 use harness::{Pace, samples};
@@ -30,7 +31,11 @@ use store::{
 use crate::{
     app::App,
     clock,
-    ops::take_push::Unclaimed,
+    fetch::{Caps, fetch},
+    ops::{
+        keep_sample::{keep_sample, sample_url},
+        take_push::Unclaimed,
+    },
     pushed_image::{PushedImage, keep_evidence, known_evidence},
 };
 
@@ -157,6 +162,7 @@ fn terms(engine: &Engine, looked: &Looked) -> Terms {
         payload,
         waivers: looked.waivers.clone(),
         truth: None,
+        unfetched: None,
     }
 }
 
@@ -289,7 +295,8 @@ impl Lane {
 /// Runs the engine and judges everything.
 pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, lane: Lane) -> Report {
     let mut terms = terms(engine, &looked);
-    let own = OwnFiles::of(app, engine).await;
+    let mut own = OwnFiles::of(app, engine).await;
+    terms.unfetched = own.fetch(app, engine, &lane.log).await;
     let digest = own.digest();
     // What was read when it was given is read again.
     terms.truth = own.truth.and_then(|file| Truth::read(&file.bytes).ok());
@@ -318,7 +325,29 @@ impl OwnFiles {
                 None
             })
         };
-        Self { sample: file(Kind::Sample).await, truth: file(Kind::Truth).await }
+        let sample = file(Kind::Sample).await.filter(|file| file.url.is_none() || file.url.as_deref() == sample_url(engine));
+        Self { sample, truth: file(Kind::Truth).await }
+    }
+
+    /// Fetches the sample that the registration names by its address, unless it is here; it is kept for the runs that follow.
+    async fn fetch(&mut self, app: &App, engine: &Engine, log: &sandbox::LogSink) -> Option<Unfetched> {
+        let url = sample_url(engine).filter(|_| self.sample.is_none())?;
+        let said = |text: String| log(model::run::LogLine { at_ms: 0, stream: model::run::Stream::Gate, text });
+        said("fetching the sample that the registration names".to_owned());
+        match fetch(&app.outside, url, Caps::default()).await {
+            Ok(fetched) => {
+                said(format!("fetched {} bytes of {}", fetched.bytes.len(), fetched.mime_type));
+                self.sample = keep_sample(app, engine.id, url, fetched).await.unwrap_or_else(|error| {
+                    tracing::error!(engine = %engine.id, error = crate::error::chain(&error), "a fetched sample cannot be kept");
+                    None
+                });
+                None
+            }
+            Err(reason) => {
+                said(format!("the sample was not fetched: {reason}"));
+                Some(Unfetched { url: url.to_owned(), reason })
+            }
+        }
     }
 
     /// `None` when there is none.

@@ -11,6 +11,7 @@ mod control;
 pub mod door;
 mod engine_files;
 pub mod error;
+mod fetch;
 mod gate;
 pub mod graphql;
 pub mod http;

@@ -198,6 +198,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         layers: Arc::new(layers),
         instances: Instances::default(),
         sandbox,
+        outside: sandbox::Outside::internet(),
         advisories: Advisories::open(&config.advisories.path)?,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),

@@ -1,16 +1,18 @@
 //! `POST /v3/tools/engine/validate`: is a result as the output standard wants it? Open to everybody, as documented.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Json,
+    body::Body,
     extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, post},
 };
-use checks::contract::output::{Answer, UnknownFields, tool};
-use serde_json::json;
+use checks::contract::output::{Answer, UnknownFields, VALID, tool};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
 
 use crate::{app::App, error::Problem};
 
@@ -31,21 +33,59 @@ async fn validate(State(app): State<Arc<App>>, request: Request) -> Result<Respo
     if let Some(size) = announced.filter(|size| *size > MAX_DOCUMENT as u64) {
         return Ok(too_large(Some(size)));
     }
-    let Ok(bytes) = axum::body::to_bytes(request.into_body(), MAX_DOCUMENT).await else {
+    let Some(buffer) = collected(request.into_body(), announced.unwrap_or_default() as usize).await else {
         return Ok(too_large(None));
     };
-    let answer = judged(&app, bytes.into()).await?;
-    let status = match answer {
-        Answer::Valid(_) => StatusCode::OK,
-        Answer::Invalid { .. } => StatusCode::from_u16(app.config.validate.invalid_status).unwrap_or(StatusCode::BAD_REQUEST),
-    };
-    Ok((status, [(header::CONTENT_TYPE, "application/json")], answer.body()).into_response())
+    let unknown = app.config.validate.unknown_fields;
+    // A megabyte of faults takes its time; it must not take a thread of the runtime with it.
+    let answered = tokio::task::spawn_blocking(move || answered(buffer, unknown)).await;
+    let (valid, body) = answered.map_err(|error| Problem::internal(&error))?;
+    let status = if valid { StatusCode::OK } else { invalid(&app) };
+    Ok((status, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// A megabyte of faults takes its time; it must not take a thread of the runtime with it.
-async fn judged(app: &App, bytes: Vec<u8>) -> Result<Answer, Problem> {
-    let unknown: UnknownFields = app.config.validate.unknown_fields;
-    tokio::task::spawn_blocking(move || tool(&bytes, unknown)).await.map_err(|error| Problem::internal(&error))
+fn invalid(app: &App) -> StatusCode {
+    StatusCode::from_u16(app.config.validate.invalid_status).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// The document, behind the beginning of the answer to a valid one: most are, and most come back as they were sent. `None` if it is too large, or does
+/// not come.
+async fn collected(body: Body, announced: usize) -> Option<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(VALID.0.len() + announced.min(MAX_DOCUMENT) + VALID.1.len());
+    buffer.extend_from_slice(VALID.0.as_bytes());
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.ok()?;
+        if buffer.len() - VALID.0.len() + piece.len() > MAX_DOCUMENT {
+            return None;
+        }
+        buffer.extend_from_slice(&piece);
+    }
+    Some(buffer)
+}
+
+/// Whether the document in the buffer is valid, and the body of the answer.
+fn answered(mut buffer: Vec<u8>, unknown: UnknownFields) -> (bool, Vec<u8>) {
+    let document = &buffer[VALID.0.len()..];
+    let answer = tool(document, unknown);
+    if !matches!(&answer, Answer::Valid(Cow::Borrowed(text)) if text.len() == document.len()) {
+        return (matches!(answer, Answer::Valid(_)), answer.body().into_bytes());
+    }
+    buffer.extend_from_slice(VALID.1.as_bytes());
+    (true, buffer)
+}
+
+/// What is wrong with a document: a sentence and the entries; `None` if nothing is.
+///
+/// # Errors
+/// [`Problem::Internal`].
+pub async fn faults(app: &App, bytes: Vec<u8>) -> Result<Option<(String, Vec<Value>)>, Problem> {
+    let unknown = app.config.validate.unknown_fields;
+    let judged = tokio::task::spawn_blocking(move || match tool(&bytes, unknown) {
+        Answer::Valid(_) => None,
+        Answer::Invalid { message, errors } => Some((message, errors)),
+    });
+    judged.await.map_err(|error| Problem::internal(&error))
 }
 
 /// The same for the API: true, or an error with the entries.
@@ -56,9 +96,9 @@ pub async fn validate_output(app: &App, bytes: Vec<u8>) -> Result<bool, Problem>
     if bytes.len() > MAX_DOCUMENT {
         return Err(Problem::invalid(format!("input: the document is larger than {MAX_DOCUMENT} bytes")));
     }
-    match judged(app, bytes).await? {
-        Answer::Valid(_) => Ok(true),
-        Answer::Invalid { message, errors } => Err(Problem::InvalidInput { message, data: json!({ "validationErrors": errors }) }),
+    match faults(app, bytes).await? {
+        None => Ok(true),
+        Some((message, errors)) => Err(Problem::InvalidInput { message, data: json!({ "validationErrors": errors }) }),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct EngineFile {
     pub mime_type: String,
     /// Its content.
     pub bytes: Vec<u8>,
+    /// Where it was fetched from; `None` if somebody gave it.
+    pub url: Option<String>,
     /// E-mail of the account that gave it.
     pub changed_by: String,
     /// Epoch milliseconds.
@@ -45,9 +47,9 @@ pub struct EngineFile {
 /// [`Error::Database`].
 pub async fn put(tx: &mut Transaction<'_, Sqlite>, engine: EngineId, kind: Kind, file: &EngineFile) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO engine_files (engine_id, kind, name, mime_type, bytes, changed_by, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+        "INSERT INTO engine_files (engine_id, kind, name, mime_type, bytes, changed_by, changed_at, url) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
          ON CONFLICT (engine_id, kind) DO UPDATE SET name = excluded.name, mime_type = excluded.mime_type, bytes = excluded.bytes, \
-         changed_by = excluded.changed_by, changed_at = excluded.changed_at",
+         changed_by = excluded.changed_by, changed_at = excluded.changed_at, url = excluded.url",
     )
     .bind(engine.to_string())
     .bind(kind.as_str())
@@ -56,6 +58,7 @@ pub async fn put(tx: &mut Transaction<'_, Sqlite>, engine: EngineId, kind: Kind,
     .bind(&file.bytes)
     .bind(&file.changed_by)
     .bind(file.changed_at)
+    .bind(&file.url)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -76,6 +79,6 @@ pub async fn remove(tx: &mut Transaction<'_, Sqlite>, engine: EngineId, kind: Ki
 /// [`Error::Database`].
 pub async fn get(db: &SqlitePool, engine: EngineId, kind: Kind) -> Result<Option<EngineFile>, Error> {
     let query =
-        sqlx::query_as("SELECT name, mime_type, bytes, changed_by, changed_at FROM engine_files WHERE engine_id = $1 AND kind = $2");
+        sqlx::query_as("SELECT name, mime_type, bytes, url, changed_by, changed_at FROM engine_files WHERE engine_id = $1 AND kind = $2");
     Ok(query.bind(engine.to_string()).bind(kind.as_str()).fetch_optional(db).await?)
 }

@@ -20,6 +20,8 @@ pub(crate) use network::tests::call as network_call;
 #[cfg(test)]
 pub(crate) use security::tests as security_tests;
 
+pub use output::judge_pasted;
+
 use model::{
     finding::{Finding, Severity},
     run::{EngineRun, NotStarted, Outcome},

@@ -1,7 +1,12 @@
 //! `output`: every result is there, is JSON, and keeps the contract of the engine's capability (output standard §6).
 
 mod document;
+mod file;
 mod group;
+mod pasted;
+mod sense;
+
+pub use pasted::judge_pasted;
 
 use model::{
     capability::Capability,
@@ -100,10 +105,11 @@ fn beyond(run: &EngineRun, documents: &[document::Judged]) -> Option<Finding> {
     let end = |sample: &str| {
         run.exchanges.iter().find(|exchange| exchange.sample == sample).map(|exchange| exchange.span_ms.1).filter(|end| *end > 0)
     };
-    let (document, (path, time), end) = documents.iter().find_map(|document| {
-        let (latest, end) = (document.latest.clone()?, end(&document.sample)?);
+    let (document, (index, time), end) = documents.iter().find_map(|document| {
+        let (latest, end) = (document.sense.latest?, end(&document.sample)?);
         (latest.1 > end + SLACK_MS).then_some((document, latest, end))
     })?;
+    let path = format!(".series[{index}]");
     let finding = Finding::new(
         "output.times_beyond",
         Severity::Warning,
@@ -168,6 +174,8 @@ impl Findings<'_> {
         }
         if is_json || looks_json {
             self.read(output);
+        } else if expected {
+            self.drafts.extend(file::fault(output, &kind).map(Draft::from));
         }
     }
 

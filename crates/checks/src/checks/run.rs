@@ -14,7 +14,7 @@ use super::{
     ran,
 };
 use crate::{
-    evidence::{Evidence, ImageEvidence, ManifestEvidence, Refusal, RunEvidence},
+    evidence::{Evidence, ImageEvidence, ManifestEvidence, Refusal, RunEvidence, Unfetched},
     judge::{Check, Draft, Judge, Judgement, Needs},
     last_words::last_words,
     wording::{clip, count, list, size},
@@ -56,7 +56,7 @@ fn judge(evidence: &Evidence) -> Judgement {
     let ended = ending(run);
     match ended {
         Ending::Memory => drafts.push(memory(run, evidence.limits().memory_bytes).into()),
-        Ending::Time => drafts.push(time(run, evidence.limits().wall_ms / 1000).into()),
+        Ending::Time => drafts.push(time(run, evidence.limits().wall_ms).into()),
         Ending::Exit => drafts.extend(exit(run).map(Draft::from)),
         Ending::Done if run.kind == EngineKind::Batch && evidence.capability().is_some_and(Capability::is_adapter) => {
             drafts.extend(adapter::findings(run).into_iter().map(Draft::from))
@@ -68,7 +68,22 @@ fn judge(evidence: &Evidence) -> Judgement {
     drafts.extend(run.record.limits_hit.iter().filter(|hit| !told(hit)).map(|hit| limit(hit).into()));
     drafts.extend(log_cut(run).map(Draft::from));
     drafts.extend(calls::findings(&run.task).into_iter().map(Draft::from));
+    drafts.extend(evidence.terms.unfetched.as_ref().map(unfetched).map(Draft::from));
     Judgement::Judged(drafts)
+}
+
+/// The sample of the engine's own could not be fetched; ours were sent.
+fn unfetched(missing: &Unfetched) -> Finding {
+    let finding = Finding::new(
+        "run.sample_url",
+        Severity::Warning,
+        "The engine's own sample could not be fetched; those of its category were sent",
+        "The registration names the address of a sample because ours do not suit the engine; what was tested with them says less.",
+        "Mend the address (certification.sampleUrl), or give the sample as a file: PUT /v3/engines/ID/sample.",
+    );
+    let finding =
+        finding.message("The sample of the registration could not be fetched").at(clip(&missing.url, 200)).field("certification.sampleUrl");
+    finding.quote(clip(&missing.reason, 240))
 }
 
 /// A part of the image could not be read by us, which another check tells.
@@ -164,7 +179,10 @@ fn memory(run: &EngineRun, limit: u64) -> Finding {
     finding
 }
 
-fn time(run: &EngineRun, seconds: u64) -> Finding {
+/// The time of the run was over. It is what scanning and unpacking have left of the whole.
+fn time(run: &EngineRun, whole_ms: u64) -> Finding {
+    let had_ms = if run.wall_ms == 0 { whole_ms } else { run.wall_ms };
+    let shown = duration(had_ms);
     let phase = match run.ran_out_in {
         Some(Phase::Later) => "while its hooks were waited for".to_owned(),
         _ => phase(run),
@@ -172,17 +190,29 @@ fn time(run: &EngineRun, seconds: u64) -> Finding {
     let mut finding = Finding::new(
         "run.timeout",
         Severity::Error,
-        format!("Time of the test run ({seconds} s) was over {phase}"),
+        format!("Time of the test run ({shown}) was over {phase}"),
         "A test run has ten minutes in all; maxTTL in every call says how much of it is left.",
         "Load the model before the ready hook answers 200, and answer each call as soon as its result is there.",
     );
-    finding = finding.message(format!("Test timed out after {seconds} s")).at(phase);
+    // Scanning, unpacking and running together had the whole time, and all of it is over.
+    let all = if had_ms >= whole_ms / 2 { format!("{} s", whole_ms / 1000) } else { shown.clone() };
+    finding = finding.message(format!("Test timed out after {all}")).at(phase);
+    if had_ms < whole_ms {
+        finding
+            .evidence
+            .push(format!("time | {shown} were left of the {} s for scanning, unpacking and running together", whole_ms / 1000));
+    }
     let slow = run.exchanges.iter().rev().take(3);
     finding
         .evidence
         .extend(slow.map(|exchange| format!("{} | attempt {}, {} s", exchange.sample, exchange.attempt, exchange.duration_ms / 1000)));
     finding.evidence.extend(last_words(&run.record.log).lines);
     finding
+}
+
+/// Whole seconds, or tenths where there are few.
+fn duration(ms: u64) -> String {
+    if ms < 10_000 && !ms.is_multiple_of(1000) { format!("{:.1} s", ms as f64 / 1000.0) } else { format!("{} s", ms / 1000) }
 }
 
 /// The time was over before the engine was started.
@@ -245,9 +275,9 @@ fn batch(run: &EngineRun) -> Option<Finding> {
         Some("paused") => Finding::new(
             "run.paused",
             Severity::Warning,
-            "Engine paused its task to be woken up later; what follows was not tested",
-            "The test does not wake engines up: only the part before the pause is certified.",
-            "Let a reviewer look at the second part.",
+            "Engine paused its task and was not woken up to go on; what follows was not tested",
+            "An engine that waits for somebody else is woken up once, when its wake-up address was called; only what it did is certified.",
+            "Call externalCallbackWebhook of the payload before the end, as the other side would; or let a reviewer look at the second part.",
         )
         .message("Engine task paused: the part after the pause was not tested"),
         _ => Finding::new(

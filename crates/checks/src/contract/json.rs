@@ -9,7 +9,7 @@ use model::finding::Position;
 mod reader;
 
 pub use reader::read;
-pub(crate) use reader::read_value;
+pub(crate) use reader::{end_of_text, read_value};
 
 /// How much of an untrusted document is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,12 +142,19 @@ impl<'a> Value<'a> {
 
     /// The number, if it is one.
     pub fn number(&self) -> Option<f64> {
-        if let Self::Number(text) = self { text.parse().ok() } else { None }
+        match self {
+            Self::Number(text) if is_short_whole(text) => {
+                Some(text.bytes().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0')) as f64)
+            }
+            Self::Number(text) => text.parse().ok(),
+            _ => None,
+        }
     }
 
     /// Whether it is a number without a fraction, however it is written (`1.0` is one).
     pub fn is_integer(&self) -> bool {
         match self {
+            Self::Number(text) if is_short_whole(text) => true,
             Self::Number(text) => !text.contains(['.', 'e', 'E']) || text.parse::<f64>().is_ok_and(|number| number.fract() == 0.0),
             _ => false,
         }
@@ -183,6 +190,11 @@ impl<'a> Value<'a> {
                 .into(),
         }
     }
+}
+
+/// Digits alone, and few enough to be exact.
+fn is_short_whole(text: &str) -> bool {
+    text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn plain_number(text: &str) -> serde_json::Value {

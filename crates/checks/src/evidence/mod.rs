@@ -65,6 +65,17 @@ pub struct Terms {
     pub waivers: Vec<Waiver>,
     /// What the result of the first sample should be, for the benchmark.
     pub truth: Option<Truth>,
+    /// The sample that the registration names by its address and that could not be fetched.
+    pub unfetched: Option<Unfetched>,
+}
+
+/// A sample that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfetched {
+    /// Where it should be.
+    pub url: String,
+    /// Why it could not be fetched, as the end of a sentence.
+    pub reason: String,
 }
 
 /// The image.

@@ -58,6 +58,7 @@ pub(crate) fn webhook() -> Builder {
         outputs: vec![answer("keyword-1"), answer("keyword-2")],
         task: TaskState::default(),
         ran_out_in: None,
+        wall_ms: 600_000,
         listening: None,
         repeats: Vec::new(),
         record: record(Exit::Stopped),
@@ -82,6 +83,7 @@ pub(crate) fn batch() -> Builder {
         outputs: vec![output],
         task: TaskState { statuses: vec!["running".into(), "complete".into()], api_calls: 4, ..TaskState::default() },
         ran_out_in: None,
+        wall_ms: 600_000,
         listening: None,
         repeats: Vec::new(),
         record: record(Exit::Exited { code: 0 }),
@@ -278,6 +280,11 @@ impl Builder {
         self
     }
 
+    pub(crate) fn unfetched(mut self, url: &str, reason: &str) -> Self {
+        self.evidence.terms.unfetched = Some(Unfetched { url: url.to_owned(), reason: reason.to_owned() });
+        self
+    }
+
     pub(crate) fn deployment_model(mut self, model: DeploymentModel) -> Self {
         self.evidence.terms.deployment_model = Some(model);
         self
@@ -290,6 +297,11 @@ impl Builder {
 
     pub(crate) fn exit(mut self, exit: Exit) -> Self {
         self.run.record.exit = exit;
+        self
+    }
+
+    pub(crate) fn wall(mut self, wall_ms: u64) -> Self {
+        self.run.wall_ms = wall_ms;
         self
     }
 

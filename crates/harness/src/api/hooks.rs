@@ -1,4 +1,4 @@
-//! Heartbeat and result hooks (engine contract §1.4). The key in the address names the task and is the permission.
+//! Heartbeat and result hooks (engine contract §1.4), and the address that wakes a paused task up (§2). The key in the address names the task and is the permission.
 
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ use crate::desk::{Status, Task};
 
 /// Bytes of one heartbeat.
 const MAX_HEARTBEAT: u64 = 1 << 20;
+/// Bytes of what wakes an engine up.
+const MAX_CALLBACK: u64 = 64 << 10;
 /// Characters kept of what a heartbeat says.
 const MAX_TEXT: usize = 2_000;
 
@@ -71,6 +73,21 @@ pub(super) async fn result(State(api): State<Arc<Api>>, Path(key): Path<String>,
         }
     };
     keep(&api, &task, &results)
+}
+
+/// What is sent to it is handed to the engine when it is woken up: the body, or else what stands behind the question mark.
+pub(super) async fn callback(State(api): State<Arc<Api>>, Path(key): Path<String>, request: Request) -> Response {
+    let Some(task) = api.desk.by_hook(&key) else { return unknown(&api, "callback") };
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let mut share = Share::new(&api.in_flight);
+    match read(request.into_body(), MAX_CALLBACK, &mut share).await {
+        Ok(bytes) => {
+            let data = if bytes.is_empty() { query } else { String::from_utf8_lossy(&bytes).into_owned() };
+            api.desk.call_back(&task, data);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(trouble) => refuse(&api, "callback", &trouble.to_string(), trouble.response()),
+    }
 }
 
 fn keep(api: &Api, task: &Task, results: &[(String, Bytes)]) -> Response {

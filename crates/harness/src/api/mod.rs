@@ -77,6 +77,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/v3/graphql/", post(endpoint::graphql).get(endpoint::wants_post))
         .route("/files/{key}", get(files::file))
         .route("/files/{key}/{name}", get(files::named_file))
+        .route("/hooks/{key}/callback", get(hooks::callback).post(hooks::callback))
         .route("/hooks/{key}/heartbeat", post(hooks::heartbeat))
         .route("/hooks/{key}/result", post(hooks::result))
         .route("/hooks/{key}/values/keys/{scope}/{name}", get(keys::get).post(keys::put))

@@ -63,6 +63,8 @@ struct Inner {
     assets: Vec<Asset>,
     tdos: Vec<Tdo>,
     keys: Keys,
+    /// What was sent first to the address of a paused task, by its number.
+    callbacks: HashMap<usize, String>,
     outputs: Vec<EngineOutput>,
     stored: u64,
     api_calls: u32,
@@ -101,7 +103,9 @@ impl Desk {
         let key = self.ids.secret("file", number);
         let input_path = format!("/files/{key}/{}", sample.file_name);
         let input = format!("{}{input_path}", self.facts.base_url);
-        let identity = Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token, input: &input };
+        let hook_key = self.ids.secret("hook", number);
+        let callback = callback_url(&self.facts, &hook_key);
+        let identity = Identity { job: &job_id, task: &id, tdo: &tdo_id, token: &token, input: &input, callback: &callback };
         let payload = payload(&self.facts, &identity, self.facts.registration.payload.clone());
         inner.tdos.push(Tdo::input(number, &tdo_id, &sample.id, self.facts.started_at, sample.start_ms..sample.end_ms));
         inner.files.insert(key, File { bytes: sample.bytes.clone(), content_type: sample.mime_type.clone() });
@@ -130,7 +134,7 @@ impl Desk {
             job_id,
             tdo_id,
             token,
-            hook_key: self.ids.secret("hook", number),
+            hook_key,
             input_path,
             payload,
             progress: watch::Sender::new(progress),
@@ -161,7 +165,9 @@ impl Desk {
         let mut custom = self.facts.registration.payload.clone();
         custom.extend(more);
         let input = self.url(&task.input_path);
-        let identity = Identity { job: &task.job_id, task: &task.id, tdo: &task.tdo_id, token: &task.token, input: &input };
+        let callback = callback_url(&self.facts, &task.hook_key);
+        let identity =
+            Identity { job: &task.job_id, task: &task.id, tdo: &task.tdo_id, token: &task.token, input: &input, callback: &callback };
         payload(&self.facts, &identity, custom)
     }
 
@@ -302,6 +308,16 @@ impl Desk {
         note(&mut self.lock().late, format!("{hook} of {}: {what}", task.sample));
     }
 
+    /// Keeps what was sent to the address of a task; what comes later is a copy.
+    pub(crate) fn call_back(&self, task: &Task, data: String) {
+        self.lock().callbacks.entry(task.number).or_insert(data);
+    }
+
+    /// What was sent to the address of a task.
+    pub(crate) fn callback_of(&self, task: &Task) -> Option<String> {
+        self.lock().callbacks.get(&task.number).cloned()
+    }
+
     /// Counts a document of structured data.
     pub(crate) fn count_structured_data(&self) {
         let mut inner = self.lock();
@@ -368,6 +384,10 @@ impl Desk {
         };
         (inner.outputs, state)
     }
+}
+
+fn callback_url(facts: &Facts, hook_key: &str) -> String {
+    format!("{}/hooks/{hook_key}/callback", facts.base_url)
 }
 
 /// Remembers a line, within the caps.

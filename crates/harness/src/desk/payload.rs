@@ -12,6 +12,8 @@ pub(super) struct Identity<'a> {
     pub(super) token: &'a str,
     /// Address of its input.
     pub(super) input: &'a str,
+    /// Address that wakes it up when it has paused its task.
+    pub(super) callback: &'a str,
 }
 
 /// The task payload: ids as text, custom fields at the top and once more in `taskPayload`. Custom fields never hide an id.
@@ -27,13 +29,14 @@ pub(super) fn payload(facts: &Facts, ids: &Identity<'_>, custom: Map<String, Val
 
 fn fixed(facts: &Facts, ids: &Identity<'_>) -> Map<String, Value> {
     let organization = facts.registration.organization.to_string();
-    let fixed: [(&str, &str); 6] = [
+    let fixed: [(&str, &str); 7] = [
         ("applicationId", "00000000-0000-4000-8000-00000000a991"),
         ("jobId", ids.job),
         ("taskId", ids.task),
         ("organizationId", &organization),
         ("token", ids.token),
         ("veritoneApiBaseUrl", &facts.base_url),
+        ("externalCallbackWebhook", ids.callback),
     ];
     fixed.map(|(key, value)| (key.to_owned(), Value::from(value))).into_iter().collect()
 }

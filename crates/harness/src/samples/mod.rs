@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use model::{capability::Capability, manifest::Manifest};
 
+mod clip;
 mod jpeg;
 mod paper;
 mod picture;
@@ -134,11 +135,17 @@ enum Kind {
     Tiff,
     Pdf,
     Docx,
+    Mp4,
 }
 
 impl Kind {
-    const ALL: [Self; 10] =
-        [Self::Plain, Self::Html, Self::Json, Self::Wav, Self::Csv, Self::Jpeg, Self::Png, Self::Tiff, Self::Pdf, Self::Docx];
+    const ALL: [Self; 11] =
+        [Self::Plain, Self::Html, Self::Json, Self::Wav, Self::Csv, Self::Jpeg, Self::Png, Self::Tiff, Self::Pdf, Self::Docx, Self::Mp4];
+
+    /// A clip shows moving shapes and is silent: nothing to hear, to read or to recognise, only something to make another file of.
+    fn suits(self, capability: Option<Capability>) -> bool {
+        self != Self::Mp4 || matches!(capability, None | Some(Capability::MediaOut | Capability::Platform))
+    }
 
     fn mime(self) -> &'static str {
         match self {
@@ -152,6 +159,7 @@ impl Kind {
             Self::Tiff => "image/tiff",
             Self::Pdf => "application/pdf",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Mp4 => "video/mp4",
         }
     }
 
@@ -178,7 +186,8 @@ impl Kind {
             Some(C::Object | C::Logo | C::Face | C::LicensePlate | C::FacialFeatures | C::Verification) => {
                 &[Self::Jpeg, Self::Png, Self::Tiff]
             }
-            Some(C::Adapter | C::MediaOut | C::Platform) | None => &[],
+            Some(C::MediaOut) => &[Self::Mp4, Self::Jpeg, Self::Png, Self::Wav],
+            Some(C::Adapter | C::Platform) | None => &[],
         }
     }
 }
@@ -207,10 +216,11 @@ fn choose(capability: Option<Capability>, formats: &[String]) -> Option<(String,
     if let Some(&kind) = preferred.iter().find(|kind| is_listed(formats, kind.mime())) {
         return Some((spelled(kind), kind));
     }
-    if let Some(format) = formats.iter().find(|format| Kind::of(format).is_some()) {
-        return Kind::of(format).map(|kind| (format.clone(), kind));
+    let made = |format: &String| Kind::of(format).filter(|kind| kind.suits(capability)).map(|kind| (format.clone(), kind));
+    if let Some(found) = formats.iter().find_map(made) {
+        return Some(found);
     }
-    if let Some(kind) = Kind::ALL.into_iter().find(|kind| is_listed(formats, kind.mime())) {
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.suits(capability) && is_listed(formats, kind.mime())) {
         return Some((kind.mime().to_owned(), kind));
     }
     // Engines for speech get wav whatever they list, and an engine that lists nothing gets what suits its capability.
@@ -227,6 +237,7 @@ fn make(id: String, mime_type: &str, kind: Kind, number: u32, capability: Option
         _ => Picture::scene(number),
     };
     let drawn = matches!(kind, Kind::Jpeg | Kind::Png | Kind::Tiff).then(picture);
+    let mut size = drawn.as_ref().map(|picture| (picture.width, picture.height));
     let mut length = 0;
     let (ending, bytes) = match (kind, &drawn) {
         (Kind::Plain, _) => ("txt", story.as_bytes().to_vec()),
@@ -253,6 +264,11 @@ fn make(id: String, mime_type: &str, kind: Kind, number: u32, capability: Option
             };
             ("wav", sound)
         }
+        (Kind::Mp4, _) => {
+            let (clip, width, height) = clip::mp4(number);
+            (length, size) = (clip::LENGTH_MS, Some((width, height)));
+            ("mp4", clip)
+        }
         (Kind::Jpeg, Some(picture)) => ("jpg", jpeg::jpeg(picture)),
         (Kind::Tiff, Some(picture)) => ("tif", picture.tiff()),
         (_, Some(picture)) => ("png", picture.png()),
@@ -269,8 +285,8 @@ fn make(id: String, mime_type: &str, kind: Kind, number: u32, capability: Option
         repeats: None,
         start_ms,
         end_ms: start_ms + length,
-        width: drawn.as_ref().map(|picture| picture.width),
-        height: drawn.as_ref().map(|picture| picture.height),
+        width: size.map(|(width, _)| width),
+        height: size.map(|(_, height)| height),
     }
 }
 
@@ -309,7 +325,8 @@ mod tests {
 
     #[test]
     fn others_get_any_type_we_can_make_and_nothing_if_there_is_none() {
-        assert_eq!(types(None, &["video/mp4", "text/csv"])[0].1, "text/csv");
+        assert_eq!(types(Some(Capability::Summary), &["video/mp4", "text/csv"])[0].1, "text/csv");
+        assert_eq!(types(None, &["video/mp4", "text/csv"])[0].1, "video/mp4");
         assert_eq!(
             types(None, &["image/*"])[..],
             [row("sample-1", "image/jpeg", false), row("sample-2", "image/jpeg", false), row("unsupported", "audio/wav", true)]
@@ -319,7 +336,12 @@ mod tests {
             frames.iter().map(|(id, mime, _)| (id.as_str(), mime.as_str())).collect::<Vec<_>>(),
             [("object-1", "image/jpeg"), ("object-2", "image/jpeg"), ("object-3", "image/jpeg"), ("unsupported", "audio/wav")]
         );
-        assert!(types(Some(Capability::MediaOut), &["video/mp4"]).is_empty());
+        let clips = types(Some(Capability::MediaOut), &["image/jpeg", "video/mp4"]);
+        assert_eq!(
+            clips,
+            [row("media-out-1", "video/mp4", false), row("media-out-2", "video/mp4", false), row("unsupported", "image/png", true)]
+        );
+        assert!(types(Some(Capability::Fingerprint), &["video/mp4"]).is_empty());
         assert!(types(None, &[]).is_empty());
     }
 
@@ -337,7 +359,7 @@ mod tests {
 
     #[test]
     fn every_capability_has_samples_of_what_its_manifest_would_list() {
-        for capability in Capability::all().filter(|capability| !matches!(capability, Capability::Platform | Capability::MediaOut)) {
+        for capability in Capability::all().filter(|capability| *capability != Capability::Platform) {
             let formats = Kind::preferred(Some(capability)).iter().map(|kind| kind.mime().to_owned()).collect::<Vec<_>>();
             let samples = for_capability(Some(capability), &formats);
             let wanted = if capability.is_adapter() { 1 } else { 3 };

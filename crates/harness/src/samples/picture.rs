@@ -108,7 +108,9 @@ impl Picture {
 }
 
 fn scene(x: u32, y: u32, number: u32) -> [u8; 3] {
-    let (left, middle) = (12 * number, 70 - 8 * number);
+    // After six steps they are back.
+    let step = number % 6;
+    let (left, middle) = (12 * step, 70 - 8 * step);
     let (dx, dy) = (x.abs_diff(middle), y.abs_diff(34));
     if (left..left + 30).contains(&x) && (48..78).contains(&y) {
         [178, 58, 46]

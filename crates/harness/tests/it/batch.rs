@@ -3,7 +3,7 @@
 use harness::Outcome;
 use model::{
     manifest::EngineMode,
-    run::{EngineKind, Exit, Phase},
+    run::{EngineKind, Exit, Phase, Stream},
 };
 use sandbox::fake::{Fake, Stage};
 use serde_json::{Value, json};
@@ -43,6 +43,39 @@ async fn a_batch_engine_finds_its_payload_and_hands_in_its_result() {
     assert_eq!((run.task.api_calls, run.task.refused_calls.len()), (2, 0));
     assert_eq!((run.outputs[0].via.as_str(), run.outputs[0].body.as_slice()), ("uploadEngineResult", &b"{\"object\":[]}"[..]));
     assert_eq!((run.record.exit, run.ran_out_in), (Exit::Exited { code: 0 }, None));
+}
+
+/// Pauses its task after `calls` were made to its address; goes on when it is woken up.
+fn pausing(called: bool) -> Fake {
+    Fake::new(move |stage| {
+        let payload = payload(stage);
+        let url = format!("{}/v3/graphql", stage.env("VERITONE_API_BASE_URL").unwrap());
+        let bearer = format!("Bearer {}", payload["token"].as_str().unwrap());
+        let ask = |query: String| post_json(&url, &[("Authorization", &bearer)], &json!({"query": query})).json();
+        let (task, job) = (&payload["taskId"], &payload["jobId"]);
+        if payload["isCallback"] == true {
+            assert_eq!(payload["data"], json!({"ticket": 7}).to_string());
+            stage.log(Stream::Stdout, "awake");
+            ask(format!("mutation {{ uploadEngineResult(input: {{taskId: {task}, output: {{object: []}}}}) {{ id }} }}"));
+            return Exit::Exited { code: 0 };
+        }
+        let address = payload["externalCallbackWebhook"].as_str().unwrap();
+        for ticket in [7, 8].into_iter().filter(|_| called) {
+            assert_eq!(post_json(address, &[], &json!({"ticket": ticket})).status, 204);
+        }
+        ask(format!("mutation {{ updateTask(input: {{id: {task}, jobId: {job}, status: paused}}) {{ id }} }}"));
+        Exit::Exited { code: 0 }
+    })
+}
+
+#[tokio::test]
+async fn a_paused_engine_is_woken_up_with_what_was_sent_to_its_address() {
+    let run = Setup::new(EngineMode::Batch).run(pausing(true)).await;
+    assert_eq!(run.task.statuses, ["paused", "complete"]);
+    assert_eq!((run.outputs.len(), &run.record.exit, run.ran_out_in), (1, &Exit::Exited { code: 0 }, None));
+    assert!(run.record.log.iter().any(|line| line.text == "awake"), "{:?}", run.record.log);
+    let run = Setup::new(EngineMode::Batch).run(pausing(false)).await;
+    assert_eq!((run.task.statuses, run.outputs.len()), (vec!["paused".to_owned()], 0));
 }
 
 #[tokio::test]

@@ -39,6 +39,23 @@ impl Outside {
         Self { admits: Self::internet().admits, ..self }
     }
 
+    /// The addresses of a name, or an address itself, that may be reached; for connections that are made elsewhere, which must go to one of these.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let found = match name.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => (self.resolve)(name, port).map_err(|error| format!("{name} cannot be looked up: {error}"))?,
+        };
+        let (admitted, refused): (Vec<_>, Vec<_>) = found.into_iter().take(MOST_ADDRESSES).partition(|address| (self.admits)(address.ip()));
+        match (admitted.is_empty(), refused.first()) {
+            (false, _) => Ok(admitted),
+            (true, Some(inside)) => Err(format!("{name} leads to {}, which is no public address", inside.ip())),
+            (true, None) => Err(format!("{name} has no address")),
+        }
+    }
+
     /// Connects to a name. The name is resolved for every connection anew, and the connection goes to an address that was looked at, not to
     /// a name that could mean another one by then.
     pub(super) fn connect(&self, name: &str, port: u16) -> Result<TcpStream, Decision> {
@@ -183,6 +200,16 @@ mod tests {
         assert_eq!(refused, Decision::PrivateAddress { address: "127.0.0.1".to_owned() });
         let literal = Outside::internet().connect("169.254.169.254", 80).unwrap_err();
         assert_eq!(literal, Decision::PrivateAddress { address: "169.254.169.254".to_owned() });
+    }
+
+    #[test]
+    fn only_public_addresses_are_given_to_others() {
+        let mixed = leading_to(&["10.0.0.1", "8.8.8.8"]).strictly();
+        assert_eq!(mixed.addresses("a.example", 80), Ok(vec!["8.8.8.8:80".parse().unwrap()]));
+        let inside = leading_to(&["10.0.0.1"]).strictly().addresses("a.example", 80).unwrap_err();
+        assert_eq!(inside, "a.example leads to 10.0.0.1, which is no public address");
+        assert!(Outside::internet().addresses("::1", 80).unwrap_err().contains("no public address"));
+        assert_eq!(leading_to(&[]).addresses("a.example", 80).unwrap_err(), "a.example has no address");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod query_page;
 mod review;
 mod tokens;
 mod unclaimed;
+mod validate;
 mod views;
 mod visitor;
 mod vulnerabilities;
@@ -30,6 +31,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::from_fn,
     response::{IntoResponse, Redirect, Response},
+    routing::get,
 };
 
 use crate::{
@@ -80,6 +82,11 @@ pub(crate) fn routes() -> Routes {
         // Robots need a right more.
         .post("/tokens", ACCOUNT, tokens::create)
         .post("/tokens/{id}/revoke", ACCOUNT, tokens::revoke)
+        .on(
+            "/tools/validate",
+            &[("GET", OPEN), ("POST", OPEN)],
+            get(validate::form).post(validate::judge).layer(DefaultBodyLimit::max(validate::MAX_BODY)),
+        )
         .get("/docs/advisories", OPEN, check_docs::advisories)
         .get("/docs/checks", OPEN, check_docs::index)
         .get("/docs/checks/{id}", OPEN, check_docs::show)

@@ -105,6 +105,8 @@ impl CreateEngineField {
 pub struct EngineCertificationInput {
     /// Custom fields of the test payload.
     payload: Option<JsonData>,
+    /// Where the sample lies that is sent in place of ours, http or https; it is fetched once and kept. One that was given as a file counts more.
+    sample_url: Option<String>,
 }
 
 /// Registration of an engine.
@@ -150,7 +152,7 @@ pub struct UpdateEngine {
 }
 
 fn certification(input: &EngineCertificationInput) -> Value {
-    serde_json::json!({ "payload": input.payload.as_ref().map(|payload| &payload.0) })
+    serde_json::json!({ "payload": input.payload.as_ref().map(|payload| &payload.0), "sampleUrl": input.sample_url })
 }
 
 fn fields(fields: &[CreateEngineField]) -> Value {

@@ -7,6 +7,7 @@ use store::{
     engines::{self, Engine},
 };
 
+use super::keep_sample::check_sample_url;
 use crate::{
     app::App,
     auth::{Caller, permission::Permission},
@@ -70,6 +71,7 @@ pub async fn create_engine(app: &App, caller: &Caller, new: NewEngine) -> Result
         created_at: now,
         modified_at: now,
     };
+    check_sample_url(&engine)?;
     let mut tx = app.db.write().await?;
     engines::insert(&mut tx, &engine).await?;
     let object = format!("engine {} ({id})", engine.name);

@@ -18,6 +18,7 @@ pub mod import_vex;
 pub mod invite_user;
 pub mod issue_refresh_token;
 pub mod keep_inventory;
+pub mod keep_sample;
 pub mod login;
 pub mod manage_user;
 pub mod record_deploy;

@@ -46,7 +46,7 @@ pub async fn set_engine_file(app: &App, caller: &Caller, engine: EngineId, kind:
     match file {
         Some(file) => {
             let NewFile { name, mime_type, bytes } = file;
-            let file = EngineFile { name, mime_type, bytes, changed_by: caller.email.clone(), changed_at: clock::now_ms() };
+            let file = EngineFile { name, mime_type, bytes, url: None, changed_by: caller.email.clone(), changed_at: clock::now_ms() };
             engine_files::put(&mut tx, engine, kind, &file).await?;
         }
         None if !engine_files::remove(&mut tx, engine, kind).await? => {

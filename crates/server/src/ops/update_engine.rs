@@ -11,6 +11,7 @@ use store::{
 
 use super::{
     create_engine::{EXTRA_MAX, NAME_MAX},
+    keep_sample::check_sample_url,
     set_engine_state::own,
 };
 use crate::{
@@ -85,6 +86,7 @@ pub async fn update_engine(app: &App, caller: &Caller, id: EngineId, changes: Ch
     if engine.extra.to_string().len() > EXTRA_MAX || engine.description.len() > EXTRA_MAX {
         return Err(Problem::invalid(format!("the registration is too large; description and fields may have {EXTRA_MAX} bytes")));
     }
+    check_sample_url(&engine)?;
     if changed.is_empty() {
         return Ok(engine);
     }

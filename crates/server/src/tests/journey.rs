@@ -1,13 +1,23 @@
 //! From a push to a live engine and back, by the API, with two people.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
-use store::engine_files::{self, EngineFile, Kind};
+use store::{
+    engine_files::{self, EngineFile, Kind},
+    engines,
+};
 
 use super::{
     webhook_engine::{image, sandbox},
     world::{EMAIL, World},
+};
+use crate::{
+    fetch::{
+        Caps, fetch,
+        tests::{here, serving},
+    },
+    ops::keep_sample::keep_sample,
 };
 
 pub const REV: &str = "rev@example.org";
@@ -149,6 +159,7 @@ async fn another_sample_of_the_engine_s_own_is_another_test_run() {
         name: "own.txt".into(),
         mime_type: "text/plain".into(),
         bytes: b"some words of our own".to_vec(),
+        url: None,
         changed_by: EMAIL.into(),
         changed_at: 1,
     };
@@ -159,6 +170,35 @@ async fn another_sample_of_the_engine_s_own_is_another_test_run() {
     let reasons: Vec<_> = waiting["history"].as_array().unwrap().iter().map(|line| line["reason"].as_str().unwrap()).collect();
     assert!(reasons.iter().any(|reason| reason.starts_with("certification")), "{reasons:#?}");
     assert!(!reasons.iter().any(|reason| reason.contains("taken over")), "{reasons:#?}");
+}
+
+#[tokio::test]
+async fn a_sample_is_fetched_once_from_where_the_registration_says() {
+    let (world, engine) = started().await;
+    let (address, asked) = serving("200 OK\r\nContent-Type: text/plain", b"words from elsewhere, more than a few".to_vec());
+    let name = async |url: &str| {
+        let set = format!("mutation {{ updateEngine(input: {{id: \"{engine}\", certification: {{sampleUrl: \"{url}\"}}}}) {{ id }} }}");
+        world.graphql(&world.session(EMAIL).await, &set).await.is(200).json()
+    };
+    assert!(name("ftp://files.example.com/a").await["errors"][0]["message"].as_str().unwrap().contains("certification.sampleUrl"));
+    let url = format!("http://{address}/own.txt");
+    assert!(name(&url).await["errors"].is_null());
+    // The server of this test may reach nothing of this machine.
+    let build = world.pushed(&engine, "v1", &[]).await;
+    let report = world.as_person(EMAIL, &format!("{{ engineBuild(id: \"{build}\") {{ status report }} }}")).await["engineBuild"].clone();
+    assert_eq!(report["status"], "available", "{report:#}");
+    assert!(report["report"].to_string().contains("run.sample_url") && asked.load(Ordering::SeqCst) == 0, "{report:#}");
+
+    let row = engines::by_id(world.app.db.read(), engine.parse().unwrap()).await.unwrap().unwrap();
+    let fetched = fetch(&here(), &url, Caps::default()).await.unwrap();
+    let kept = keep_sample(&world.app, row.id, &url, fetched.clone()).await.unwrap().unwrap();
+    assert_eq!((kept.name.as_str(), kept.url.as_deref(), kept.bytes.len()), ("own.txt", Some(url.as_str()), 36));
+    let build = world.pushed(&engine, "v2", &[]).await;
+    let report = world.as_person(EMAIL, &format!("{{ engineBuild(id: \"{build}\") {{ report }} }}")).await["engineBuild"]["report"].clone();
+    assert!(report.to_string().contains("own-1") && !report.to_string().contains("run.sample_url"), "{report:#}");
+    // Another address makes the kept one worthless, and nothing is kept for an address that is not that of the registration.
+    name("http://files.example.com/other.txt").await;
+    assert_eq!(keep_sample(&world.app, row.id, &url, fetched).await.unwrap(), None);
 }
 
 /// Waits until the engine of a build is as it should be.

@@ -6,9 +6,9 @@ use model::{
 };
 use serde_json::Value;
 
-use super::document::{Judged, Unnamed};
+use super::{document::Judged, sense};
 use crate::{
-    contract::output::{Violation, known_keys},
+    contract::output::{Unnamed, Violation, known_keys},
     judge::Draft,
     spelling,
     wording::{clip, list},
@@ -27,8 +27,7 @@ const NAMED: usize = 5;
 pub(super) fn findings(documents: &[Judged], capability: Option<Capability>) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = violations(documents).into_iter().map(Draft::from).collect();
     drafts.extend(unnamed(documents, capability));
-    drafts.extend(found_nothing(documents).map(Draft::from));
-    drafts.extend(backward(documents).map(Draft::from));
+    drafts.extend(sense::findings(documents).into_iter().map(Draft::from));
     drafts.extend(foreign_types(documents, capability).map(Draft::from));
     drafts.extend(lacking(documents, capability).map(Draft::from));
     drafts
@@ -57,6 +56,11 @@ fn key_of(violation: &Violation) -> (String, String) {
 }
 
 fn violations(documents: &[Judged]) -> Vec<Finding> {
+    placed(documents).into_iter().map(|(finding, _)| finding).collect()
+}
+
+/// A finding for each kind of violation, with the offsets where it is broken.
+pub(super) fn placed(documents: &[Judged]) -> Vec<(Finding, Vec<usize>)> {
     let mut kinds: Vec<Kind<'_>> = Vec::new();
     let mut untold: u64 = 0;
     for document in documents {
@@ -83,13 +87,13 @@ fn violations(documents: &[Judged]) -> Vec<Finding> {
             "So many faults usually have one cause.",
             "Mend the first ones and check again.",
         );
-        findings.push(finding.message("Output check: further violations"));
+        findings.push((finding.message("Output check: further violations"), Vec::new()));
     }
     findings
 }
 
 /// A finding per kind, but one only for a key that is missing because it is misspelt.
-fn merged(kinds: &[Kind<'_>]) -> Vec<Finding> {
+fn merged(kinds: &[Kind<'_>]) -> Vec<(Finding, Vec<usize>)> {
     let meant = |kind: &Kind<'_>| {
         if kind.first.keyword == "additionalProperties" { spelling::nearest(kind.param("additionalProperty"), known_keys()) } else { None }
     };
@@ -101,7 +105,8 @@ fn merged(kinds: &[Kind<'_>]) -> Vec<Finding> {
         kinds.iter().find(same)
     };
     let explains = |kind: &Kind<'_>| kinds.iter().any(|wanted| misspelt(wanted).is_some_and(|found| std::ptr::eq(found, kind)));
-    kinds.iter().filter(|kind| !explains(kind)).map(|kind| kind.finding(misspelt(kind))).collect()
+    let offsets = |kind: &Kind<'_>| kind.entries.iter().map(|violation| violation.at).collect();
+    kinds.iter().filter(|kind| !explains(kind)).map(|kind| (kind.finding(misspelt(kind)), offsets(kind))).collect()
 }
 
 impl<'a> Kind<'a> {
@@ -229,7 +234,7 @@ fn fix(keyword: &str, params: &Value, path: &str, said: &str, suggestion: Option
 }
 
 /// Documents that do not name the contract they should keep, all in one finding.
-fn unnamed(documents: &[Judged], capability: Option<Capability>) -> Option<Draft> {
+pub(super) fn unnamed(documents: &[Judged], capability: Option<Capability>) -> Option<Draft> {
     let group: Vec<(&Judged, &Unnamed)> = documents.iter().filter_map(|document| Some((document, document.unnamed.as_ref()?))).collect();
     let (first, unnamed) = group.first()?;
     let has = if unnamed.named.is_empty() { "names no contract".to_owned() } else { format!("names {}", list(&unnamed.named, "and")) };
@@ -259,46 +264,6 @@ fn unnamed(documents: &[Judged], capability: Option<Capability>) -> Option<Draft
     ));
     finding.suggestion = unnamed.wanted.map(str::to_owned);
     Some(Draft::strictly(finding.at(first.place.clone()).sample(&first.sample), Severity::Error))
-}
-
-fn samples_of<'a>(group: &[&'a Judged]) -> Vec<&'a str> {
-    let mut samples: Vec<&str> = group.iter().map(|document| document.sample.as_str()).collect();
-    samples.dedup();
-    samples.truncate(NAMED);
-    samples
-}
-
-/// Documents whose lists are all empty, all in one finding.
-fn found_nothing(documents: &[Judged]) -> Option<Finding> {
-    let group: Vec<&Judged> = documents.iter().filter(|document| document.found_nothing).collect();
-    let first = group.first()?;
-    let shown = list(&samples_of(&group), "and");
-    let finding = Finding::new(
-        "output.nothing_found",
-        Severity::Warning,
-        format!("Engine found nothing in {}", clip(&shown, 60)),
-        "The samples are made so that there is something to find; an engine that finds nothing may not have read them.",
-        "Check that the engine reads its input (chunk or cacheURI), and that no exception is swallowed.",
-    );
-    Some(finding.message(format!("Output check: nothing found in {shown}")).at(first.place.clone()).sample(&first.sample))
-}
-
-/// Slices that end before they start, all in one finding.
-fn backward(documents: &[Judged]) -> Option<Finding> {
-    let first = documents.iter().find(|document| !document.backward.is_empty())?;
-    let count: usize = documents.iter().map(|document| document.backward.len()).sum();
-    let path = first.backward.first()?;
-    let finding = Finding::new(
-        "output.times",
-        Severity::Warning,
-        format!("Result: {path} ends before it starts{}", if count > 1 { format!(", {count} times") } else { String::new() }),
-        "A slice of negative length is shown by no player and found by no search.",
-        "Write the earlier time into startTimeMs and the later one into stopTimeMs, both in milliseconds.",
-    );
-    let mut finding =
-        finding.message(format!("Output check: {path} startTimeMs is after stopTimeMs")).at(first.place.clone()).sample(&first.sample);
-    finding.evidence = first.backward.iter().take(NAMED).cloned().collect();
-    Some(finding)
 }
 
 fn foreign_types(documents: &[Judged], capability: Option<Capability>) -> Option<Finding> {

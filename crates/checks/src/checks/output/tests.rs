@@ -30,10 +30,22 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         json!({"validationContracts": ["transcript"], "series": [{"startTimeMs": 9, "stopTimeMs": 5, "words": [{"word": "a"}]}]});
     let late =
         json!({"validationContracts": ["transcript"], "series": [{"startTimeMs": 69_000, "stopTimeMs": 70_500, "words": [{"word": "a"}]}]});
+    let slices = |slices: Json| json!({"validationContracts": ["transcript"], "series": slices});
+    let two = |from: u32, to: u32| {
+        let word = |word: &str, confidence: f64, best: bool| json!({"word": word, "confidence": confidence, "utteranceLength": 1, "bestPath": best});
+        json!({"startTimeMs": from, "stopTimeMs": to, "words": [word("a", 0.5, true), word("b", 0.25, false)]})
+    };
+    let overlapping = slices(json!([two(0, 500), two(400, 900)]));
+    let silent = slices(json!([{"startTimeMs": 0, "stopTimeMs": 5, "words": [{"word": " "}]}]));
+    let certain = |n: u32| json!({"startTimeMs": n, "stopTimeMs": n + 1, "words": [{"word": "a", "confidence": 1}]});
+    let sure = slices((0..5).map(certain).collect());
+    let line = |page: u32, paragraph: u32| json!({"type": "text", "text": "a", "page": page, "paragraph": paragraph});
+    let counted = json!({"validationContracts": ["text"], "object": [line(1, 1), line(1, 2), line(2, 3)]});
     let face = |kind: &str| json!({"validationContracts": ["face"], "object": [{"type": kind}]});
     let position = json!({"validationContracts": ["geolocation"], "object": [], "gps": [{"latitude": 1, "longitude": 2}]});
-    let file =
-        |capability, kind: &str| webhook().answer("keyword-1", kind, "%PDF").answer("keyword-2", kind, "%PDF").capability(capability);
+    let file = |capability, kind: &str| {
+        webhook().answer("keyword-1", kind, "%PDF-1.7").answer("keyword-2", kind, "%PDF-1.7").capability(capability)
+    };
     vec![
         Fixture::pass("keywords", answer(&keyword(right.clone()))),
         Fixture::pass("a transcript", as_capability(Capability::Transcription, &transcript)),
@@ -54,6 +66,11 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         ),
         Fixture::fail("an unlisted file", file(Capability::MediaOut, "image/gif"), "output.content_type"),
         Fixture::fail("a file instead of JSON", file(Capability::Keyword, "application/json-seq"), "output.content_type"),
+        Fixture::fail(
+            "no such file",
+            file(Capability::MediaOut, "video/mp4").manifest(json!({"outputFormats": ["video/mp4"]})),
+            "output.unreadable",
+        ),
         Fixture::fail("cut off", webhook().truncated("keyword-1"), "output.too_large"),
         Fixture::fail("places without gps", as_capability(Capability::Geolocation, &face("object")), "output.data"),
         Fixture::warn("no contract named", answer(&json!({"object": [right]})), "output.contract.missing"),
@@ -68,6 +85,15 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
             "times of the whole recording",
             as_capability(Capability::Transcription, &late).exchange("keyword-1", |exchange| exchange.span_ms = (60_000, 70_000)),
         ),
+        Fixture::warn("overlapping alternatives", as_capability(Capability::Transcription, &overlapping), "output.overlap"),
+        Fixture::warn("silent words", as_capability(Capability::Transcription, &silent), "output.nothing_found"),
+        Fixture::warn("sure of everything", as_capability(Capability::Transcription, &sure), "output.confidence"),
+        Fixture::warn(
+            "a name for a language",
+            as_capability(Capability::Language, &json!({"validationContracts": ["language"], "language": "en_US"})),
+            "output.language",
+        ),
+        Fixture::warn("counted on", as_capability(Capability::Text, &counted), "output.numbering"),
         Fixture::warn("logos as objects", as_capability(Capability::Logo, &face("object")), "output.type"),
         Fixture::skip("an adapter", webhook().capability(Capability::Adapter), "adapter"),
         Fixture::skip("not ready", webhook().ready(Ready::ProcessEnded), "see check ready"),

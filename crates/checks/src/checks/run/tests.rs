@@ -28,6 +28,11 @@ pub(crate) fn fixtures() -> Vec<Fixture> {
         Fixture::fail("task never touched", statuses(&[]), "run.task"),
         Fixture::fail("nothing handed in", batch().outputs(vec![]), "run.result"),
         Fixture::warn("paused", statuses(&["running", "paused"]), "run.paused"),
+        Fixture::warn(
+            "a sample that is not there",
+            webhook().unfetched("https://files.example.com/a.wav", "the answer was 404"),
+            "run.sample_url",
+        ),
         Fixture::warn("processes", webhook().limit_hit(hit("pids", 1024)), "run.pids"),
         Fixture::warn("memory reached and survived", webhook().limit_hit(hit("memory_bytes", 512 << 20)), "run.memory"),
         Fixture::warn("much log", webhook().limit_hit(hit("log_bytes", 1 << 20)).log_truncated(), "run.log"),
@@ -89,6 +94,11 @@ fn only(builder: crate::evidence::tests::Builder) -> Finding {
 #[test]
 fn documented_sentences_are_kept() {
     assert_eq!(only(webhook().ran_out(Phase::Process)).message, "Test timed out after 600 s");
+    let shortened = |wall_ms| only(webhook().ran_out(Phase::Process).wall(wall_ms));
+    assert_eq!(shortened(587_000).title, "Time of the test run (587 s) was over in the call with unsupported");
+    assert_eq!(shortened(587_000).message, "Test timed out after 600 s");
+    assert_eq!(shortened(587_000).evidence[0], "time | 587 s were left of the 600 s for scanning, unpacking and running together");
+    assert_eq!(shortened(2_500).message, "Test timed out after 2.5 s");
     assert_eq!(only(batch().exit(Exit::Exited { code: 7 })).message, "Error running container: exit code 7");
     let memory = only(webhook().exit(Exit::OutOfMemory));
     assert_eq!(memory.message, "Error running container: out of memory (512 MiB)");

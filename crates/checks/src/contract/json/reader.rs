@@ -16,7 +16,7 @@ pub fn read(bytes: &[u8], caps: Caps) -> Result<Document<'_>, Problem> {
     }
     let text = std::str::from_utf8(bytes).map_err(|error| Problem { at: error.valid_up_to(), kind: ProblemKind::NotUtf8 })?;
     let bom = bytes.starts_with(BOM);
-    let mut reader = Reader { text, bytes, at: if bom { BOM.len() } else { 0 }, values: 0, caps };
+    let mut reader = Reader { at: if bom { BOM.len() } else { 0 }, ..Reader::new(text, caps) };
     reader.space()?;
     if reader.peek().is_none() {
         return Err(reader.problem(ProblemKind::Empty));
@@ -34,7 +34,7 @@ pub fn read(bytes: &[u8], caps: Caps) -> Result<Document<'_>, Problem> {
 /// # Errors
 /// The first [`Problem`], with its place.
 pub(crate) fn read_value(text: &str, at: usize, caps: Caps) -> Result<(Node<'_>, usize, usize), Problem> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at, values: 0, caps };
+    let mut reader = Reader { at, ..Reader::new(text, caps) };
     let node = reader.value(0)?;
     Ok((node, reader.at, reader.values))
 }
@@ -50,15 +50,48 @@ fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Where the next quote, backslash or control character stands, from an offset on, and which it is. Looks at eight bytes at a time.
+#[inline]
+pub(crate) fn end_of_text(bytes: &[u8], mut at: usize) -> Option<(usize, u8)> {
+    while let Some(eight) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
+        let found = ends_text(eight);
+        if found != 0 {
+            at += (found.trailing_zeros() / 8) as usize;
+            return Some((at, bytes[at]));
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    at += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+    Some((at, bytes[at]))
+}
+
+/// Marks the first of eight bytes that is a quote, a backslash or a control character; nothing below it is marked.
+fn ends_text(eight: u64) -> u64 {
+    let is_zero = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let control = eight.wrapping_sub(LOW * 0x20) & !eight & HIGH;
+    is_zero(eight ^ (LOW * 0x22)) | is_zero(eight ^ (LOW * 0x5c)) | control
+}
+
 struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     values: usize,
     caps: Caps,
+    /// Items of the lists and members of the objects that are still open, innermost last: each list gets room for exactly what it holds.
+    items: Vec<Node<'a>>,
+    members: Vec<Member<'a>>,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, caps: Caps) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, values: 0, caps, items: Vec::new(), members: Vec::new() }
+    }
+
     fn problem(&self, kind: ProblemKind) -> Problem {
         Problem { at: self.at, kind }
     }
@@ -69,6 +102,9 @@ impl<'a> Reader<'a> {
 
     /// Goes past white space; a comment is told as one.
     fn space(&mut self) -> Result<(), Problem> {
+        if self.peek().is_some_and(|byte| byte > b' ' && byte != b'#' && byte != b'/') {
+            return Ok(());
+        }
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
@@ -129,17 +165,18 @@ impl<'a> Reader<'a> {
 
     fn list(&mut self, depth: usize) -> Result<Vec<Node<'a>>, Problem> {
         let depth = self.deeper(depth)?;
-        let mut items = Vec::new();
+        let begin = self.items.len();
         self.at += 1;
         self.space()?;
         if self.take(b']') {
-            return Ok(items);
+            return Ok(Vec::new());
         }
         loop {
-            items.push(self.value(depth)?);
+            let item = self.value(depth)?;
+            self.items.push(item);
             self.space()?;
             if self.take(b']') {
-                return Ok(items);
+                return Ok(self.items.drain(begin..).collect());
             }
             self.comma("a comma or ]", b']')?;
         }
@@ -147,11 +184,11 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Result<Vec<Member<'a>>, Problem> {
         let depth = self.deeper(depth)?;
-        let mut members = Vec::new();
+        let begin = self.members.len();
         self.at += 1;
         self.space()?;
         if self.take(b'}') {
-            return Ok(members);
+            return Ok(Vec::new());
         }
         loop {
             let at = self.at;
@@ -164,10 +201,11 @@ impl<'a> Reader<'a> {
                 return Err(self.unexpected("a colon"));
             }
             self.space()?;
-            members.push(Member { key, at, node: self.value(depth)? });
+            let node = self.value(depth)?;
+            self.members.push(Member { key, at, node });
             self.space()?;
             if self.take(b'}') {
-                return Ok(members);
+                return Ok(self.members.drain(begin..).collect());
             }
             self.comma("a comma or }", b'}')?;
         }
@@ -201,7 +239,8 @@ impl<'a> Reader<'a> {
         if whole == 0 || leading_zero || (self.take(b'.') && self.digits() == 0) {
             return Err(malformed);
         }
-        if self.take(b'e') || self.take(b'E') {
+        let has_exponent = self.take(b'e') || self.take(b'E');
+        if has_exponent {
             let _sign = self.take(b'+') || self.take(b'-');
             if self.digits() == 0 {
                 return Err(malformed);
@@ -212,7 +251,7 @@ impl<'a> Reader<'a> {
         }
         let text = &self.text[begin..self.at];
         // Without an exponent, a number this short is finite: parsing it can wait until somebody needs it.
-        let surely_finite = text.len() < 300 && !text.contains(['e', 'E']);
+        let surely_finite = text.len() < 300 && !has_exponent;
         if !surely_finite && !text.parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(Problem { at: begin, kind: ProblemKind::NumberRange });
         }
@@ -242,11 +281,10 @@ impl<'a> Reader<'a> {
 
     /// Goes to the next quote or backslash and says which.
     fn plain_part(&mut self) -> Result<u8, Problem> {
-        let rest = &self.bytes[self.at..];
-        match rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20) {
-            Some(length) => {
-                self.at += length;
-                if rest[length] < 0x20 { Err(self.problem(ProblemKind::Control)) } else { Ok(rest[length]) }
+        match end_of_text(self.bytes, self.at) {
+            Some((at, byte)) => {
+                self.at = at;
+                if byte < 0x20 { Err(self.problem(ProblemKind::Control)) } else { Ok(byte) }
             }
             None => {
                 self.at = self.bytes.len();
@@ -309,5 +347,21 @@ impl<'a> Reader<'a> {
         let value = digits.iter().try_fold(0, |sum, &digit| Some(sum * 16 + char::from(digit).to_digit(16)?))?;
         self.at += 4;
         Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn eight_bytes_are_looked_at_as_one_by_one(bytes in prop::collection::vec(any::<u8>(), 0..40), from in 0usize..40) {
+            let ends = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+            let expected = bytes.iter().enumerate().skip(from).find(|(_, byte)| ends(byte)).map(|(at, byte)| (at, *byte));
+            prop_assert_eq!(end_of_text(&bytes, from), expected);
+        }
     }
 }

@@ -8,12 +8,14 @@ mod anomaly;
 mod blocks;
 mod concept;
 mod entity;
+mod held;
 mod keyword;
 mod language;
 mod media_translated;
 mod object;
 mod preamble;
 mod quick;
+mod sense;
 mod sentiment;
 mod shape;
 mod strip;
@@ -27,8 +29,11 @@ use crate::contract::json::Node;
 
 use shape::{Checker, Path};
 
+pub use held::{Held, Unnamed, held, held_against};
 pub use quick::is_valid_transcript;
-pub use tool::{Answer, UnknownFields, tool};
+pub(crate) use sense::language_tag_for;
+pub use sense::{Confidences, Places, Sense};
+pub use tool::{Answer, UnknownFields, VALID, tool};
 pub use violation::Violation;
 
 /// A contract with a formal definition.
@@ -106,16 +111,8 @@ pub fn validate(root: &Node<'_>, contracts: &[&Contract]) -> Verdict {
     checker.verdict()
 }
 
-/// Whether a document holds any result at all: a list with something in it, a text, or another block of data.
-pub fn holds_something(root: &Node<'_>) -> bool {
-    const DATA: [&str; 10] = ["object", "series", "media", "language", "summary", "sentiment", "emotions", "gps", "vendor", "tags"];
-    DATA.iter().filter_map(|key| root.value.get(key)).any(|node| match &node.value {
-        crate::contract::json::Value::List(items) => !items.is_empty(),
-        crate::contract::json::Value::Object(members) => !members.is_empty(),
-        crate::contract::json::Value::Text(text) => !text.trim().is_empty(),
-        _ => false,
-    })
-}
+/// Keys of data at the root.
+const DATA: [&str; 10] = ["object", "series", "media", "language", "summary", "sentiment", "emotions", "gps", "vendor", "tags"];
 
 /// Keys the standard knows inside its closed objects: what a misspelt key may have meant.
 pub(crate) fn known_keys() -> impl Iterator<Item = &'static str> {

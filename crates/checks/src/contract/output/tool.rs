@@ -1,9 +1,15 @@
 //! What the validation tool answers (output standard §4): every contract the document names is checked, and the general format.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{Contract, is_valid_transcript, names_of, strip::strip, validate};
+use super::{
+    Contract, is_valid_transcript, names_of,
+    strip::{strip, write},
+    validate,
+};
 use crate::contract::json::{self, Caps, Node};
 
 /// What becomes of keys that closed objects do not list.
@@ -19,9 +25,9 @@ pub enum UnknownFields {
 
 /// What the tool answers.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// The document is valid; and what it is without what was stripped, as JSON text.
-    Valid(String),
+pub enum Answer<'a> {
+    /// The document is valid; and what it is without what was stripped, as JSON text: what was sent, if there was nothing to strip.
+    Valid(Cow<'a, str>),
     /// It is not.
     Invalid {
         /// For people.
@@ -31,11 +37,14 @@ pub enum Answer {
     },
 }
 
-impl Answer {
+/// What stands before and behind a valid document in the body of the answer.
+pub const VALID: (&str, &str) = ("{\"data\":{\"valid\":true,\"processed\":", "}}");
+
+impl Answer<'_> {
     /// The body of the answer, as documented.
     pub fn body(&self) -> String {
         match self {
-            Self::Valid(processed) => format!("{{\"data\":{{\"valid\":true,\"processed\":{processed}}}}}"),
+            Self::Valid(processed) => [VALID.0, processed, VALID.1].concat(),
             Self::Invalid { message, errors } => {
                 json!({ "errors": [{ "name": "invalid_input", "message": message, "validationErrors": errors }] }).to_string()
             }
@@ -44,12 +53,12 @@ impl Answer {
 }
 
 /// Validates a document.
-pub fn tool(bytes: &[u8], unknown: UnknownFields) -> Answer {
+pub fn tool(bytes: &[u8], unknown: UnknownFields) -> Answer<'_> {
     if let (true, Ok(text)) = (is_valid_transcript(bytes), std::str::from_utf8(bytes)) {
         // A valid document has nothing to strip.
-        return Answer::Valid(text.to_owned());
+        return Answer::Valid(Cow::Borrowed(text));
     }
-    let document = match json::read(bytes, Caps::RESULT) {
+    let mut document = match json::read(bytes, Caps::RESULT) {
         Ok(document) => document,
         Err(problem) => {
             let (line, column) = json::line_and_column(bytes, problem.at);
@@ -57,19 +66,22 @@ pub fn tool(bytes: &[u8], unknown: UnknownFields) -> Answer {
             return Answer::Invalid { message, errors: Vec::new() };
         }
     };
-    if unknown == UnknownFields::Reject {
-        return held(&document.root, || document.root.value.plain().to_string());
+    let stripped = unknown == UnknownFields::Strip && strip(&mut document.root);
+    if let Some((message, errors)) = faults(&document.root) {
+        return Answer::Invalid { message, errors };
     }
-    let processed = strip(&document.root);
-    let text = processed.to_string();
-    match json::read(text.as_bytes(), Caps::RESULT) {
-        Ok(stripped) => held(&stripped.root, || text.clone()),
-        // What was read once is written in a form that can be read again.
-        Err(problem) => Answer::Invalid { message: format!("The document {}", problem.kind), errors: Vec::new() },
-    }
+    Answer::Valid(match std::str::from_utf8(bytes) {
+        Ok(text) if !stripped => Cow::Borrowed(text.trim_start_matches('\u{feff}').trim()),
+        _ => {
+            let mut text = String::with_capacity(bytes.len());
+            write(&document.root, &mut text);
+            Cow::Owned(text)
+        }
+    })
 }
 
-fn held(root: &Node<'_>, processed: impl FnOnce() -> String) -> Answer {
+/// What is wrong with a document: a sentence, and the entries.
+fn faults(root: &Node<'_>) -> Option<(String, Vec<Json>)> {
     let names = names_of(root);
     let mut contracts: Vec<&Contract> = names.iter().flatten().filter_map(|name| Contract::named(name)).collect();
     contracts.sort_by_key(|contract| contract.name);
@@ -79,10 +91,8 @@ fn held(root: &Node<'_>, processed: impl FnOnce() -> String) -> Answer {
     if names.is_none() && root.value.object().is_some() {
         errors.insert(0, unnamed());
     }
-    match errors.first() {
-        None => Answer::Valid(processed()),
-        Some(first) => Answer::Invalid { message: message(first, errors.len() as u64 + verdict.more), errors },
-    }
+    let message = message(errors.first()?, errors.len() as u64 + verdict.more);
+    Some((message, errors))
 }
 
 /// Without a name it is not known what to check.

@@ -86,7 +86,8 @@ pub struct FindingView {
 }
 
 impl FindingView {
-    fn new(finding: &Finding) -> Self {
+    /// The view of a finding.
+    pub fn new(finding: &Finding) -> Self {
         let quotes: Vec<String> = finding.evidence.iter().cloned().chain(finding.validation_errors.iter().filter_map(validation)).collect();
         let shown = quotes.iter().take(QUOTES).map(|quote| shorten(&plain(quote))).collect();
         Self {

@@ -21,6 +21,7 @@ mod review_page;
 mod shell;
 mod tokens;
 mod unclaimed;
+mod validate_page;
 mod verdict;
 mod vulnerabilities;
 mod waivers;
@@ -42,6 +43,7 @@ pub use review_page::ReviewPage;
 pub use shell::{Account, Section, Shell};
 pub use tokens::{Entry, Shown, TokensPage};
 pub use unclaimed::UnclaimedPage;
+pub use validate_page::{Typed, ValidatePage};
 pub use vulnerabilities::{VulnerabilitiesInput, VulnerabilitiesPage};
 pub use waivers::rows as waiver_rows;
 

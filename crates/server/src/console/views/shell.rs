@@ -15,6 +15,8 @@ pub enum Section {
     Tokens,
     /// The pages of the checks.
     Checks,
+    /// The validation tool.
+    Tools,
     /// None of them.
     Elsewhere,
 }
@@ -82,6 +84,11 @@ impl Shell {
     /// `aria-current` of the check pages.
     pub fn in_checks(&self) -> &'static str {
         self.current(Section::Checks)
+    }
+
+    /// `aria-current` of the validation tool.
+    pub fn in_tools(&self) -> &'static str {
+        self.current(Section::Tools)
     }
 
     /// E-mail of whoever is logged in.
