@@ -192,7 +192,7 @@ async fn a_sample_is_fetched_once_from_where_the_registration_says() {
     let row = engines::by_id(world.app.db.read(), engine.parse().unwrap()).await.unwrap().unwrap();
     let fetched = fetch(&here(), &url, Caps::default()).await.unwrap();
     let kept = keep_sample(&world.app, row.id, &url, fetched.clone()).await.unwrap().unwrap();
-    assert_eq!((kept.name.as_str(), kept.url.as_deref(), kept.bytes.len()), ("own.txt", Some(url.as_str()), 36));
+    assert_eq!((kept.name.as_str(), kept.url.as_deref(), &kept.bytes), ("own.txt", Some(url.as_str()), &fetched.bytes));
     let build = world.pushed(&engine, "v2", &[]).await;
     let report = world.as_person(EMAIL, &format!("{{ engineBuild(id: \"{build}\") {{ report }} }}")).await["engineBuild"]["report"].clone();
     assert!(report.to_string().contains("own-1") && !report.to_string().contains("run.sample_url"), "{report:#}");

@@ -71,7 +71,10 @@ fn cleaned(mut finding: Finding) -> Finding {
 mod tests {
     use super::*;
 
-    fn told(text: &str, contract: Option<&str>) -> Vec<(String, Severity, Option<(u32, u32)>, Option<String>)> {
+    /// Title, how bad, line and column, what was meant.
+    type Told = (String, Severity, Option<(u32, u32)>, Option<String>);
+
+    fn told(text: &str, contract: Option<&str>) -> Vec<Told> {
         let findings = judge_pasted(text.as_bytes(), contract.map(|name| Contract::named(name).unwrap()));
         let line = |finding: Finding| {
             (finding.title, finding.severity, finding.position.map(|position| (position.line, position.column)), finding.suggestion)

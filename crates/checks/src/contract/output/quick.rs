@@ -541,9 +541,15 @@ mod tests {
         );
         let word = word.prop_map(|(word, confidence, length, best)| {
             let mut entry = json!({ "word": word });
-            confidence.map(|value| entry["confidence"] = value);
-            length.map(|value| entry["utteranceLength"] = value.max(1).into());
-            best.map(|value| entry["bestPath"] = value.into());
+            if let Some(value) = confidence {
+                entry["confidence"] = value;
+            }
+            if let Some(value) = length {
+                entry["utteranceLength"] = value.max(1).into();
+            }
+            if let Some(value) = best {
+                entry["bestPath"] = value.into();
+            }
             entry
         });
         let words = prop_oneof![4 => prop::collection::vec(word.clone(), 1..2), 1 => prop::collection::vec(word, 1..19)];
@@ -560,8 +566,12 @@ mod tests {
         );
         let slice = (0u32..500, 0u32..500, words, prop::option::of("[12]"), more).prop_map(|(start, length, words, speaker, more)| {
             let mut slice = json!({"startTimeMs": start, "stopTimeMs": (start + length).saturating_sub(20), "words": words});
-            speaker.map(|speaker| slice["speakerId"] = speaker.into());
-            more.map(|(key, value)| slice[key] = value);
+            if let Some(speaker) = speaker {
+                slice["speakerId"] = speaker.into();
+            }
+            if let Some((key, value)) = more {
+                slice[key] = value;
+            }
             slice
         });
         let root = prop::sample::select(vec![
