@@ -178,6 +178,17 @@ pub async fn names(db: &SqlitePool, ids: &[EngineId]) -> Result<HashMap<EngineId
     rows.into_iter().map(|(id, name)| Ok((id.parse().map_err(|_| Error::row("engines", "engine id", &id))?, name))).collect()
 }
 
+/// Some engines, each once, in no order.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Row`].
+pub async fn by_ids(db: &SqlitePool, ids: &[EngineId]) -> Result<Vec<Engine>, Error> {
+    let ids = serde_json::to_string(ids).unwrap_or_else(|_| "[]".into());
+    let rows: Vec<EngineRow> =
+        sqlx::query_as("SELECT * FROM engines WHERE id IN (SELECT value FROM json_each($1))").bind(ids).fetch_all(db).await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 /// What [`list`] narrows to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Form,
-    extract::{Path, State, rejection::FormRejection},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -22,6 +21,7 @@ use store::{
 use super::{
     builds::own,
     engines::own as own_engine,
+    form::{Sent, end, mendable},
     page::{PageError, page, shell},
     views::{ActPage, Live, Section, Subject},
     visitor::Visitor,
@@ -38,8 +38,6 @@ use crate::{
         write_note::{ask_recheck, write_note},
     },
 };
-
-const DAY_MS: i64 = 24 * 3_600_000;
 
 fn action(word: &str) -> Result<Event, Problem> {
     let event: Option<Event> = word.parse().ok().filter(|event: &Event| event.is_action());
@@ -98,26 +96,24 @@ pub async fn act(
     State(app): State<Arc<App>>,
     Visitor(caller): Visitor,
     Path((id, word)): Path<(String, String)>,
-    form: Result<Form<Confirmed>, FormRejection>,
+    Sent(form): Sent<Confirmed>,
 ) -> Result<Response, PageError> {
     caller.require(Permission::ReadEngines)?;
-    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open the page again."))?;
     let (build, event) = (own(&app, &caller, &id).await?, action(&word)?);
-    let days = form.days.parse::<i64>().ok().filter(|days| (1..=365).contains(days));
     let wanted = Wanted {
         reason: form.reason.clone(),
-        until: days.map(|days| clock::now_ms() + days * DAY_MS),
+        until: end(&form.days),
         seen: form.seen.parse::<BuildStatus>().ok(),
         ..Wanted::new(build.id, event)
     };
     match act_on_build(&app, &caller, wanted).await {
         Ok(after) if after.status == BuildStatus::Deleted => Ok(Redirect::to(&format!("/engines/{}", after.engine)).into_response()),
         Ok(after) => Ok(Redirect::to(&format!("/builds/{}", after.id)).into_response()),
-        Err(problem @ (Problem::InvalidInput { .. } | Problem::NotAllowed(_))) => {
+        Err(problem) => {
+            let (status, why) = mendable(problem)?;
             let build = own(&app, &caller, &id).await?;
-            show(&app, &caller, build, event, problem.status(), form.reason, Some(problem.message())).await
+            show(&app, &caller, build, event, status, form.reason, Some(why)).await
         }
-        Err(problem) => Err(problem.into()),
     }
 }
 
@@ -176,10 +172,10 @@ pub async fn act_engine(
     };
     match done {
         Ok(()) => Ok(Redirect::to(&format!("/engines/{}", engine.id)).into_response()),
-        Err(problem @ (Problem::InvalidInput { .. } | Problem::NotAllowed(_))) => {
-            show_engine(&app, &caller, engine, &word, problem.status(), Some(problem.message())).await
+        Err(problem) => {
+            let (status, why) = mendable(problem)?;
+            show_engine(&app, &caller, engine, &word, status, Some(why)).await
         }
-        Err(problem) => Err(problem.into()),
     }
 }
 
@@ -198,9 +194,8 @@ pub async fn write(
     State(app): State<Arc<App>>,
     Visitor(caller): Visitor,
     Path(id): Path<String>,
-    form: Result<Form<Written>, FormRejection>,
+    Sent(form): Sent<Written>,
 ) -> Result<Response, PageError> {
-    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open the page again."))?;
     let build = own(&app, &caller, &id).await?;
     if form.kind == "recheck" {
         ask_recheck(&app, &caller, build.id, &form.check).await?;

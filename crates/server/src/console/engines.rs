@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Form,
-    extract::{Path, RawQuery, State, rejection::FormRejection},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -17,6 +16,7 @@ use store::{
 };
 
 use super::{
+    form::Sent,
     page::{PageError, page, parameter, shell},
     views::{EngineForm, EngineInput, EngineList, EnginePage, Entered, Paging, Place, Section, waiver_rows},
     visitor::Visitor,
@@ -70,13 +70,8 @@ pub struct NewEngineForm {
 }
 
 /// `POST /engines`.
-pub async fn create(
-    State(app): State<Arc<App>>,
-    Visitor(caller): Visitor,
-    form: Result<Form<NewEngineForm>, FormRejection>,
-) -> Result<Response, PageError> {
+pub async fn create(State(app): State<Arc<App>>, Visitor(caller): Visitor, Sent(form): Sent<NewEngineForm>) -> Result<Response, PageError> {
     caller.require(Permission::WriteEngines)?;
-    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open it again and keep it below 1 MB."))?;
     let entered = Entered {
         name: form.name,
         description: form.description,

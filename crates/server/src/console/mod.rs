@@ -7,11 +7,13 @@ mod builds;
 mod check_docs;
 mod engines;
 mod events;
+mod form;
 mod guard;
 mod login;
 mod page;
 mod people;
 mod query_page;
+mod repositories;
 mod review;
 mod tokens;
 mod unclaimed;
@@ -19,6 +21,7 @@ mod validate;
 mod views;
 mod visitor;
 mod vulnerabilities;
+mod waivers;
 
 #[cfg(test)]
 pub(crate) use views::fixtures;
@@ -36,7 +39,7 @@ use axum::{
 
 use crate::{
     auth::{
-        needs::{ACCOUNT, ACT, MANAGE, OPEN, READ, WRITE, right},
+        needs::{ACCOUNT, ACT, MANAGE, OPEN, READ, WAIVE, WRITE, right},
         permission::Permission,
     },
     error::Problem,
@@ -71,6 +74,8 @@ pub(crate) fn routes() -> Routes {
         .get("/builds/{id}/events", READ, events::stream)
         .get("/builds/{id}/log", READ, builds::log)
         .get("/builds/{id}/vulnerabilities", READ, vulnerabilities::show)
+        .get("/repositories", READ, repositories::list)
+        .post("/repositories", right(&[Permission::PublishRepositories]), repositories::switch)
         .get("/review", READ, review::list)
         .get("/people", MANAGE, people::list)
         .post("/people", MANAGE, people::change)
@@ -87,6 +92,9 @@ pub(crate) fn routes() -> Routes {
             &[("GET", OPEN), ("POST", OPEN)],
             get(validate::form).post(validate::judge).layer(DefaultBodyLimit::max(validate::MAX_BODY)),
         )
+        .get("/waivers", READ, waivers::list)
+        .post("/waivers", WAIVE, waivers::create)
+        .post("/waivers/{id}/revoke", WAIVE, waivers::revoke)
         .get("/docs/advisories", OPEN, check_docs::advisories)
         .get("/docs/checks", OPEN, check_docs::index)
         .get("/docs/checks/{id}", OPEN, check_docs::show)

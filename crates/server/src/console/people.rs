@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Form,
-    extract::{RawQuery, State, rejection::FormRejection},
+    extract::{RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -14,6 +13,7 @@ use serde::Deserialize;
 use store::{accounts, audit, invitations};
 
 use super::{
+    form::{Sent, mendable},
     page::{PageError, page, parameter, shell},
     views::{AuditPage, JoinPage, Paging, PeoplePage, Section},
     visitor::Visitor,
@@ -94,13 +94,8 @@ impl PeopleForm {
 }
 
 /// `POST /people`.
-pub async fn change(
-    State(app): State<Arc<App>>,
-    Visitor(caller): Visitor,
-    form: Result<Form<PeopleForm>, FormRejection>,
-) -> Result<Response, PageError> {
+pub async fn change(State(app): State<Arc<App>>, Visitor(caller): Visitor, Sent(form): Sent<PeopleForm>) -> Result<Response, PageError> {
     caller.require(Permission::ManageOrganization)?;
-    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open the page again."))?;
     let missing = || Problem::NotFound { object: "User", id: form.id.chars().take(80).collect() };
     let done = match form.deed.as_str() {
         "invite" => invite_user(&app, &caller, &form.email, &form.roles())
@@ -116,10 +111,10 @@ pub async fn change(
         // The link is shown by this answer and never again.
         Ok(Some(link)) => render(&app, &caller, StatusCode::CREATED, None, Some(link), None).await,
         Ok(None) => Ok(Redirect::to("/people").into_response()),
-        Err(problem @ (Problem::InvalidInput { .. } | Problem::NotAllowed(_))) => {
-            render(&app, &caller, problem.status(), None, None, Some(problem.message())).await
+        Err(problem) => {
+            let (status, why) = mendable(problem)?;
+            render(&app, &caller, status, None, None, Some(why)).await
         }
-        Err(problem) => Err(problem.into()),
     }
 }
 
@@ -148,8 +143,7 @@ pub async fn join_form() -> Response {
 }
 
 /// `POST /join`.
-pub async fn join(State(app): State<Arc<App>>, form: Result<Form<JoinForm>, FormRejection>) -> Result<Response, PageError> {
-    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open the page again."))?;
+pub async fn join(State(app): State<Arc<App>>, Sent(form): Sent<JoinForm>) -> Result<Response, PageError> {
     let token = form.token.rsplit('#').next().unwrap_or_default().trim();
     match accept_invitation(&app, token, &form.name, &form.password).await {
         Ok(_) => Ok(Redirect::to("/login").into_response()),
@@ -157,7 +151,9 @@ pub async fn join(State(app): State<Arc<App>>, form: Result<Form<JoinForm>, Form
             let message = "This invitation is not good, or not any more: each is good once, for a week. Ask for another one.";
             Ok(page(StatusCode::NOT_FOUND, &JoinPage::new(form.name, Some(message.into()))))
         }
-        Err(problem @ Problem::InvalidInput { .. }) => Ok(page(problem.status(), &JoinPage::new(form.name, Some(problem.message())))),
-        Err(problem) => Err(problem.into()),
+        Err(problem) => {
+            let (status, why) = mendable(problem)?;
+            Ok(page(status, &JoinPage::new(form.name, Some(why))))
+        }
     }
 }

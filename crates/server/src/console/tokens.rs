@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Form,
-    extract::{Path, RawQuery, State, rejection::FormRejection},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -14,6 +13,7 @@ use serde::Deserialize;
 use store::tokens::{self, TokenKind};
 
 use super::{
+    form::{Sent, end, mendable},
     page::{PageError, page, parameter, shell},
     views::{Entry, Paging, Section, Shown, TokensPage},
     visitor::Visitor,
@@ -30,12 +30,9 @@ use crate::{
     },
 };
 
-const DAY_MS: i64 = 24 * 3_600_000;
-
 /// `GET /tokens`.
 pub async fn list(State(app): State<Arc<App>>, Visitor(caller): Visitor, query: RawQuery) -> Result<Response, PageError> {
-    let asked = parameter(&query, "page");
-    render(&app, &caller, StatusCode::OK, asked.as_deref(), Entry::default(), Shown::Nothing).await
+    render(&app, &caller, StatusCode::OK, parameter(&query, "page").as_deref(), Entry::default(), Shown::Nothing).await
 }
 
 async fn render(
@@ -71,31 +68,25 @@ pub struct NewTokenForm {
 }
 
 /// `POST /tokens`: the answer shows the token, which no later page does.
-pub async fn create(
-    State(app): State<Arc<App>>,
-    Visitor(caller): Visitor,
-    form: Result<Form<NewTokenForm>, FormRejection>,
-) -> Result<Response, PageError> {
-    let Form(form) = form.map_err(|_| Problem::invalid("The form could not be read; open the page again."))?;
+pub async fn create(State(app): State<Arc<App>>, Visitor(caller): Visitor, Sent(form): Sent<NewTokenForm>) -> Result<Response, PageError> {
     match make(&app, &caller, &form).await {
         Ok(made) => {
             let shown = Shown::secret(&made.secret, &made.token);
             render(&app, &caller, StatusCode::CREATED, None, Entry::default(), shown).await
         }
-        Err(problem @ (Problem::InvalidInput { .. } | Problem::NotAllowed(_))) => {
+        Err(problem) => {
+            let (status, why) = mendable(problem)?;
             let entry = Entry { is_robot: form.kind == TokenKind::Robot.as_str(), name: form.name, repository: form.repository };
-            render(&app, &caller, problem.status(), None, entry, Shown::Problem(problem.message())).await
+            render(&app, &caller, status, None, entry, Shown::Problem(why)).await
         }
-        Err(problem) => Err(problem.into()),
     }
 }
 
 async fn make(app: &App, caller: &Caller, form: &NewTokenForm) -> Result<Made, Problem> {
-    let days = match form.days.as_str() {
+    let end = match form.days.as_str() {
         "" => None,
-        text => Some(text.parse::<i64>().ok().filter(|days| (1..=365).contains(days)).ok_or_else(|| Problem::invalid("Choose an end"))?),
+        days => Some(end(days).ok_or_else(|| Problem::invalid("Choose an end"))?),
     };
-    let end = days.map(|days| clock::now_ms() + days * DAY_MS);
     if form.kind == TokenKind::Api.as_str() {
         return create_api_token(app, caller, &form.name, end).await;
     }

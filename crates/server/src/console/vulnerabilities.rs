@@ -47,6 +47,7 @@ pub async fn show(
         worsenings: &worsenings,
         waivers: waiver_rows(waivers::list(db, caller.organization, Some(engine.id), 0, WAIVERS).await?, now),
         page: asked.as_deref(),
+        may_waive: caller.may(Permission::WaiveVulnerabilities),
         has_sbom: inventories::is_kept(db, build.id).await?,
         now,
     };

@@ -10,14 +10,16 @@ use store::{
     builds::{self, Build as Row},
     engines::Engine as EngineRow,
 };
+use tokio::sync::OnceCell;
 
 use super::{
     app, caller,
     engine::Engine,
     scalars::{DateTime, JsonData},
+    visitor,
     vulnerability::{self, VulnerabilityList, VulnerabilitySeverity, Worsening},
 };
-use crate::{error::Problem, instances::Health, ops::act_on_build::standing_of, served_report, standing::Standing};
+use crate::{error::Problem, instances::Health, served_report, standing::Standing};
 
 /// Where a build stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ pub struct CreateBuild {
 /// One build of one engine.
 pub struct Build {
     row: Row,
-    engine: Option<Arc<EngineRow>>,
+    engine: OnceCell<Arc<EngineRow>>,
 }
 
 /// One line of a build's history.
@@ -172,27 +174,27 @@ pub struct BuildNote {
 
 impl From<Row> for Build {
     fn from(row: Row) -> Self {
-        Self { row, engine: None }
+        Self { row, engine: OnceCell::new() }
     }
 }
 
 impl Build {
     /// A build of an engine that is at hand.
     pub fn within(row: Row, engine: &Arc<EngineRow>) -> Self {
-        Self { row, engine: Some(engine.clone()) }
+        Self { row, engine: OnceCell::new_with(Some(engine.clone())) }
     }
 
     async fn read_engine(&self, ctx: &Context<'_>) -> Result<Arc<EngineRow>, Problem> {
-        if let Some(engine) = &self.engine {
-            return Ok(engine.clone());
-        }
-        let row = store::engines::by_id(app(ctx).db.read(), self.row.engine).await?;
-        row.map(Arc::new).ok_or_else(|| Problem::NotFound { object: "Engine", id: self.row.engine.to_string() })
+        let read = async || {
+            let row = store::engines::by_id(app(ctx).db.read(), self.row.engine).await?;
+            row.map(Arc::new).ok_or_else(|| Problem::NotFound { object: "Engine", id: self.row.engine.to_string() })
+        };
+        Ok(self.engine.get_or_try_init(read).await?.clone())
     }
 
     async fn standing(&self, ctx: &Context<'_>) -> Result<Standing> {
         let engine = self.read_engine(ctx).await?;
-        Ok(standing_of(app(ctx), caller(ctx)?, &self.row, &engine).await?)
+        Ok(visitor(ctx).standing(app(ctx), caller(ctx)?, &self.row, &engine).await?)
     }
 
     async fn read_report(&self, ctx: &Context<'_>) -> Result<Option<Value>, Problem> {

@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use model::{build::BuildStatus, engine};
 use serde_json::Value;
 use store::{builds, engines::Engine as Row};
+use tokio::sync::OnceCell;
 
 use super::{
     app,
@@ -59,18 +60,24 @@ pub enum EngineStateAction {
     Undelete,
 }
 
-/// A registered engine.
-pub struct Engine(pub Arc<Row>);
+/// A registered engine, and what of its builds was read for one of its fields and serves the others too.
+pub struct Engine(Arc<Row>, Once);
+
+#[derive(Default)]
+struct Once {
+    statuses: OnceCell<Vec<BuildStatus>>,
+    live: OnceCell<Option<builds::Build>>,
+}
 
 impl From<Row> for Engine {
     fn from(row: Row) -> Self {
-        Self(Arc::new(row))
+        Self(Arc::new(row), Once::default())
     }
 }
 
 impl From<Arc<Row>> for Engine {
     fn from(row: Arc<Row>) -> Self {
-        Self(row)
+        Self(row, Once::default())
     }
 }
 
@@ -113,12 +120,12 @@ impl Engine {
     }
 
     async fn derived(&self, ctx: &Context<'_>) -> Result<engine::EngineState, Problem> {
-        let statuses = builds::statuses(app(ctx).db.read(), self.0.id).await?;
-        Ok(engine::EngineState::derive(self.0.deleted, self.0.disabled, statuses))
+        let statuses = self.1.statuses.get_or_try_init(|| builds::statuses(app(ctx).db.read(), self.0.id)).await?;
+        Ok(engine::EngineState::derive(self.0.deleted, self.0.disabled, statuses.iter().copied()))
     }
 
-    async fn live(&self, ctx: &Context<'_>) -> Result<Option<builds::Build>, Problem> {
-        Ok(builds::live(app(ctx).db.read(), self.0.id).await?)
+    async fn live(&self, ctx: &Context<'_>) -> Result<Option<&builds::Build>, Problem> {
+        Ok(self.1.live.get_or_try_init(|| builds::live(app(ctx).db.read(), self.0.id)).await?.as_ref())
     }
 
     /// A member of the manifest of the live build.
@@ -252,7 +259,7 @@ impl Engine {
 
     /// Manifest of the live build.
     async fn manifest(&self, ctx: &Context<'_>) -> Result<Option<JsonData>> {
-        Ok(self.live(ctx).await?.map(|build| JsonData(build.manifest)))
+        Ok(self.live(ctx).await?.map(|build| JsonData(build.manifest.clone())))
     }
 
     /// Chunk, Stream or Batch, from the live build.

@@ -25,10 +25,15 @@ use std::sync::Arc;
 use async_graphql::{EmptySubscription, ErrorExtensions, MergedObject, Schema};
 pub use request::{MAX_BODY, handle};
 
+use store::{builds::Build, engines::Engine};
+use tokio::sync::OnceCell;
+
 use crate::{
     app::App,
     auth::{Caller, needs},
     error::Problem,
+    ops::act_on_build::standing_of,
+    standing::{House, Standing},
 };
 
 /// All reads.
@@ -70,6 +75,22 @@ struct Visitor {
     caller: Option<Caller>,
     token: Option<String>,
     address: String,
+    /// The rules of the caller's organization, read once where nothing changes them in between: for a query.
+    house: Option<OnceCell<House>>,
+}
+
+impl Visitor {
+    /// How the caller stands to a build of their organization.
+    async fn standing(&self, app: &App, caller: &Caller, build: &Build, engine: &Engine) -> Result<Standing, Problem> {
+        let Some(house) = self.house.as_ref().filter(|_| engine.organization == caller.organization) else {
+            return standing_of(app, caller, build, engine).await;
+        };
+        let read = async || {
+            let mut db = app.db.read().acquire().await?;
+            Ok::<_, Problem>(House::read(&mut db, caller.organization).await?)
+        };
+        Ok(Standing::new(caller, build, engine, house.get_or_try_init(read).await?))
+    }
 }
 
 fn app<'a>(ctx: &async_graphql::Context<'a>) -> &'a Arc<App> {

@@ -1,5 +1,7 @@
 //! Reads.
 
+use std::{collections::HashMap, sync::Arc};
+
 use async_graphql::{Context, ID, Object, Result};
 use model::{
     build::BuildStatus,
@@ -209,7 +211,13 @@ impl Query {
         caller.require(Permission::ReadEngines)?;
         let wanted = Wanted::new(offset, limit);
         let rows = review_queue::queue(&app(ctx).db, caller.organization, wanted.offset, wanted.limit).await.map_err(Problem::from)?;
-        Ok(wanted.page(rows, ReviewItem))
+        let ids: Vec<EngineId> = rows.iter().map(|row| row.build.engine).collect();
+        let engines = engines::by_ids(app(ctx).db.read(), &ids).await.map_err(Problem::from)?;
+        let engines: HashMap<EngineId, Arc<engines::Engine>> = engines.into_iter().map(|engine| (engine.id, Arc::new(engine))).collect();
+        Ok(wanted.page(rows, |row| {
+            let engine = engines.get(&row.build.engine).cloned();
+            ReviewItem(row, engine)
+        }))
     }
 
     /// Pushes of the caller's organization that became no build, newest first.

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use async_graphql::parser::types::OperationType;
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, FromRequest, Multipart, Request, State},
@@ -11,6 +12,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
 
 use super::{MAX_COMPLEXITY, MAX_DEPTH, Visitor};
 use crate::{
@@ -120,10 +122,12 @@ async fn execute(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, query: Q
     };
     app.windows.count(caller.as_ref(), token.as_deref().unwrap_or(&address), clock::now_ms())?;
     let document = harness::graphql::parse(&query.query).map_err(|error| Problem::invalid(error.to_string()))?;
+    let only_reads = document.operations.iter().all(|(_, operation)| operation.node.ty == OperationType::Query);
+    let house = only_reads.then(OnceCell::new);
     let mut request = async_graphql::Request::new(query.query)
         .variables(async_graphql::Variables::from_json(variables(query.variables)?))
         .data(app.clone())
-        .data(Visitor { caller, token, address });
+        .data(Visitor { caller, token, address, house });
     if let Some(name) = query.operation_name {
         request = request.operation_name(name);
     }

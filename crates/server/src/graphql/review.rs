@@ -1,13 +1,15 @@
 //! The review as the API shows it: the queue, and what people write.
 
+use std::sync::Arc;
+
 use async_graphql::{Enum, ID, InputObject, Object};
-use store::build_life::NoteKind;
+use store::{build_life::NoteKind, engines::Engine};
 
 use super::{build::Build, scalars::DateTime};
 use crate::{clock, review_queue::Waiting};
 
-/// What waits for a decision.
-pub struct ReviewItem(pub Waiting);
+/// What waits for a decision, with its engine.
+pub struct ReviewItem(pub Waiting, pub Option<Arc<Engine>>);
 
 /// What somebody writes.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,10 @@ pub struct CreateBuildNote {
 #[Object]
 impl ReviewItem {
     async fn build(&self) -> Build {
-        Build::from(self.0.build.clone())
+        match &self.1 {
+            Some(engine) => Build::within(self.0.build.clone(), engine),
+            None => Build::from(self.0.build.clone()),
+        }
     }
 
     /// Since when it waits.

@@ -1,10 +1,10 @@
 //! Asks somebody to join the organization: makes a link that is shown once. Sending it is up to whoever asked.
 
-use model::id::InvitationId;
+use model::id::{InvitationId, OrganizationId};
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Sqlite, Transaction};
 use store::{
-    accounts,
-    audit::{self, Deed},
+    accounts, audit,
     invitations::{self, Invitation},
 };
 
@@ -34,7 +34,7 @@ pub struct Invited {
 ///
 /// # Errors
 /// [`Problem::InvalidInput`].
-pub(super) fn address(email: &str) -> Result<String, Problem> {
+fn address(email: &str) -> Result<String, Problem> {
     let email = email.trim().to_lowercase();
     let is_good = email.len() <= 254
         && email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'))
@@ -65,6 +65,46 @@ pub(super) fn roles_of(caller: &Caller, roles: &[String]) -> Result<String, Prob
     Ok(words.join(","))
 }
 
+/// An address as it is kept, if nobody has an account with it yet; `field` is what the API calls it.
+///
+/// # Errors
+/// [`Problem::InvalidInput`], [`Problem::Internal`].
+pub(super) async fn free_address(app: &App, email: &str, field: &str) -> Result<String, Problem> {
+    let email = address(email)?;
+    if accounts::user_by_email(app.db.read(), &email).await?.is_some() {
+        return Err(Problem::invalid(format!(
+            "{field}: this address has an account already; an address has one account in one organization"
+        )));
+    }
+    Ok(email)
+}
+
+/// Keeps an invitation into an organization and makes the secret of its link. The caller commits.
+///
+/// # Errors
+/// [`store::Error`].
+pub(super) async fn invite(
+    tx: &mut Transaction<'static, Sqlite>,
+    caller: &Caller,
+    organization: OrganizationId,
+    guest: (String, String),
+    life_ms: i64,
+) -> Result<Invited, store::Error> {
+    let (email, roles) = guest;
+    let (now, secret) = (clock::now_ms(), SecretString::from(hex::encode(clock::random::<32>())));
+    let invitation = Invitation {
+        id: InvitationId(clock::new_id()),
+        organization,
+        email,
+        roles,
+        invited_by: caller.email.clone(),
+        created_at: now,
+        expires_at: now + life_ms,
+    };
+    invitations::insert(tx, &invitation, &secret::hash(secret.expose_secret())).await?;
+    Ok(Invited { invitation, secret })
+}
+
 /// Makes one; an earlier one for the same address ends.
 ///
 /// # Errors
@@ -72,35 +112,14 @@ pub(super) fn roles_of(caller: &Caller, roles: &[String]) -> Result<String, Prob
 pub async fn invite_user(app: &App, caller: &Caller, email: &str, roles: &[String]) -> Result<Invited, Problem> {
     caller.require(Permission::ManageOrganization)?;
     caller.require_person()?;
-    let email = address(email)?;
-    let roles = roles_of(caller, roles)?;
-    if accounts::user_by_email(app.db.read(), &email).await?.is_some() {
-        return Err(Problem::invalid("email: this address has an account already; an address has one account in one organization"));
-    }
-    let secret = SecretString::from(hex::encode(clock::random::<32>()));
-    let now = clock::now_ms();
-    let invitation = Invitation {
-        id: InvitationId(clock::new_id()),
-        organization: caller.organization,
-        email,
-        roles,
-        invited_by: caller.email.clone(),
-        created_at: now,
-        expires_at: now + LIFE_MS,
-    };
+    let email = free_address(app, email, "email").await?;
+    let guest = (email, roles_of(caller, roles)?);
     let mut tx = app.db.write().await?;
-    invitations::insert(&mut tx, &invitation, &secret::hash(secret.expose_secret())).await?;
-    let deed = Deed {
-        organization: caller.organization,
-        at: now,
-        actor: &caller.email,
-        action: "user.invite",
-        object: &invitation.email,
-        detail: &invitation.roles,
-    };
-    audit::append(&mut tx, deed).await?;
+    let invited = invite(&mut tx, caller, caller.organization, guest, LIFE_MS).await?;
+    let made = &invited.invitation;
+    audit::append(&mut tx, caller.deed(made.created_at, "user.invite", &made.email, &made.roles)).await?;
     tx.commit().await?;
-    Ok(Invited { invitation, secret })
+    Ok(invited)
 }
 
 /// Takes an invitation back.
@@ -114,14 +133,6 @@ pub async fn revoke_invitation(app: &App, caller: &Caller, id: InvitationId) -> 
         return Err(Problem::NotFound { object: "Invitation", id: id.to_string() });
     }
     let object = id.to_string();
-    let deed = Deed {
-        organization: caller.organization,
-        at: clock::now_ms(),
-        actor: &caller.email,
-        action: "user.uninvite",
-        object: &object,
-        detail: "",
-    };
-    audit::append(&mut tx, deed).await?;
+    audit::append(&mut tx, caller.deed(clock::now_ms(), "user.uninvite", &object, "")).await?;
     Ok(tx.commit().await?)
 }

@@ -53,19 +53,18 @@ fn odd(leaf: &Leaf, deleted: &[(&'static str, String)]) -> Vec<String> {
 /// What the database holds of these ids.
 async fn snapshot(world: &World, ids: &[(&'static str, String)]) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for (table, columns) in [
-        ("engines", "name || disabled || deleted || last_version"),
-        ("builds", "status || attempts || modified_at"),
-        ("users", "email || roles || password_hash"),
-        ("waivers", "reason || coalesce(revoked_at, '')"),
-        ("tokens", "name"),
-        ("invitations", "email || roles"),
+    for (kind, table, columns) in [
+        ("engine", "engines", "name || disabled || deleted || last_version"),
+        ("build", "builds", "status || attempts || modified_at"),
+        ("user", "users", "email || roles || password_hash"),
+        ("waiver", "waivers", "reason || coalesce(revoked_at, '')"),
+        ("token", "tokens", "name"),
+        ("invitation", "invitations", "email || roles"),
     ] {
-        for (_, id) in ids {
+        for (_, id) in ids.iter().filter(|row| row.0 == kind) {
             let query = format!("SELECT {columns} FROM {table} WHERE id = $1");
-            let row: Option<String> =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(id).fetch_optional(world.app.db.read()).await.unwrap();
-            found.extend(row.map(|row| (id.clone(), row)));
+            let row = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(id).fetch_one(world.app.db.read()).await.unwrap();
+            found.push((id.clone(), row));
         }
     }
     found

@@ -291,3 +291,65 @@ async fn a_token_is_made_shown_once_and_revoked() {
     world.get("/tokens", &cookie).await.assert_has(&["No tokens yet"]);
     assert_eq!(world.get("/tokens", "").await.status, 303);
 }
+
+#[tokio::test]
+async fn somebody_answers_for_a_vulnerability_and_takes_it_back() {
+    let world = World::new().await;
+    world.person("rev@example.org", ORG, "reviewer").await;
+    world.person("dev2@example.org", ORG, "developer").await;
+    world.person("other@example.org", OTHER, "developer").await;
+    let engine = world.engine(ORG, "Words").await.to_string();
+    let (reviewer, developer) = (world.cookie_of("rev@example.org").await, world.cookie_of("dev2@example.org").await);
+
+    let page = format!("/waivers?vulnerability=CVE-2026-1&package=openssl&engine={engine}");
+    world.get(&page, &reviewer).await.assert_has(&["value=\"CVE-2026-1\"", "value=\"openssl\"", "Words only", "No waivers."]);
+    let foreign = world.engine(OTHER, "Theirs").await;
+    assert_eq!(world.get(&format!("/waivers?engine={foreign}"), &reviewer).await.status, 404);
+
+    let form = |reason, days| {
+        let words = [("vulnerability", "CVE-2026-1"), ("package", "openssl"), ("engine", engine.as_str()), ("only", "yes")];
+        [words.as_slice(), &[("reason", reason), ("days", days), ("until_fixed", "yes")]].concat()
+    };
+    let refused = world.post("/waivers", &reviewer, &form("", "30")).await;
+    assert_eq!(refused.status, 400);
+    refused.assert_has(&["role=\"alert\"", "value=\"CVE-2026-1\"", "name=\"until_fixed\" value=\"yes\" checked"]);
+    assert_eq!(world.post("/waivers", &reviewer, &form("not reachable", "soon")).await.status, 400);
+    assert_eq!(world.post("/waivers", &developer, &form("not reachable", "30")).await.status, 403);
+    let made = world.post("/waivers", &reviewer, &form("not reachable", "30")).await;
+    assert_eq!((made.status.as_u16(), made.header("location")), (303, "/waivers"));
+
+    let list = world.get("/waivers", &reviewer).await;
+    list.assert_has(&["not reachable", "one engine", "or a version that mends it", "Take back"]);
+    assert!(!world.get("/waivers", &developer).await.body.contains("Take back"));
+    let id = list.body.split("/waivers/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let revoke = format!("/waivers/{id}/revoke");
+    assert_eq!(world.post(&revoke, &developer, &[]).await.status, 403);
+    assert_eq!(world.post(&revoke, &reviewer, &[]).await.status, 303);
+    let again = world.post(&revoke, &reviewer, &[]).await;
+    assert_eq!(again.status, 400);
+    again.assert_has(&["was revoked before", "revoked</span>"]);
+}
+
+#[tokio::test]
+async fn a_repository_is_opened_to_everybody_and_closed_again() {
+    let world = World::new().await;
+    world.person("admin@example.org", ORG, "admin").await;
+    world.person("dev2@example.org", ORG, "developer").await;
+    let mut tx = world.app.db.write().await.unwrap();
+    for (name, organization) in [("1/words", 1), ("2/theirs", 2)] {
+        let insert = sqlx::query("INSERT INTO repositories (name, organization_id, created_at) VALUES ($1, $2, 0)");
+        insert.bind(name).bind(organization).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let (admin, developer) = (world.cookie_of("admin@example.org").await, world.cookie_of("dev2@example.org").await);
+    let form = |name, public| [("name", name), ("public", public)];
+    let list = world.get("/repositories", &developer).await;
+    list.assert_has(&["1/words", "the organization"]);
+    assert!(!list.body.contains("2/theirs") && !list.body.contains("Let anybody pull"));
+    assert_eq!(world.post("/repositories", &developer, &form("1/words", "yes")).await.status, 403);
+    assert_eq!(world.post("/repositories", &admin, &form("2/theirs", "yes")).await.status, 404);
+    assert_eq!(world.post("/repositories", &admin, &form("1/words", "yes")).await.status, 303);
+    world.get("/repositories", &admin).await.assert_has(&["anybody</span>", "Close"]);
+    assert_eq!(world.post("/repositories", &admin, &form("1/words", "no")).await.status, 303);
+    world.get("/repositories", &admin).await.assert_has(&["Let anybody pull"]);
+}

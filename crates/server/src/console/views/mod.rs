@@ -16,6 +16,7 @@ mod network;
 mod paging;
 mod people_page;
 mod query_page;
+mod repositories;
 mod review;
 mod review_page;
 mod shell;
@@ -39,13 +40,14 @@ pub use login::LoginPage;
 pub use paging::Paging;
 pub use people_page::{AuditPage, JoinPage, PeoplePage};
 pub use query_page::QueryPage;
+pub use repositories::RepositoriesPage;
 pub use review_page::ReviewPage;
 pub use shell::{Account, Section, Shell};
 pub use tokens::{Entry, Shown, TokensPage};
 pub use unclaimed::UnclaimedPage;
 pub use validate_page::{Typed, ValidatePage};
 pub use vulnerabilities::{VulnerabilitiesInput, VulnerabilitiesPage};
-pub use waivers::rows as waiver_rows;
+pub use waivers::{Said, WaiversPage, rows as waiver_rows};
 
 #[cfg(test)]
 pub(crate) use build_page::tests as fixtures;

@@ -36,6 +36,8 @@ pub struct VulnerabilitiesInput<'a> {
     pub page: Option<&'a str>,
     /// Whether there is a list of packages to download.
     pub has_sbom: bool,
+    /// Whether whoever looks may answer for one.
+    pub may_waive: bool,
     /// Now, epoch milliseconds.
     pub now: i64,
 }
@@ -55,6 +57,8 @@ struct Row {
     version: String,
     fixed_by: Option<String>,
     standing: String,
+    /// The form to answer for it, for whoever may.
+    waive: Option<String>,
     remarks: Vec<&'static str>,
     description: String,
     place: String,
@@ -93,7 +97,13 @@ impl VulnerabilitiesPage {
         let paging = Paging::asked(&filtered, input.page);
         let mut rows: Vec<Row> = match input.known {
             Some(known) => {
-                known.all(input.severity).skip(paging.offset() as usize).take(paging.limit() as usize).map(|one| row(&one)).collect()
+                let engine = input.may_waive.then_some(input.engine);
+                known
+                    .all(input.severity)
+                    .skip(paging.offset() as usize)
+                    .take(paging.limit() as usize)
+                    .map(|one| row(&one, engine))
+                    .collect()
             }
             None => Vec::new(),
         };
@@ -138,7 +148,15 @@ fn choices(known: &Known, current: Option<Severity>, path: &str) -> Vec<Choice> 
     std::iter::once(all).chain(counts.into_iter().map(of)).collect()
 }
 
-fn row(one: &One<'_>) -> Row {
+fn waive(one: &One<'_>, package: &str, engine: &Engine) -> Option<String> {
+    if matches!(one.standing, Standing::Waived(_)) {
+        return None;
+    }
+    let words = [("vulnerability", one.vulnerability.name.as_str()), ("package", package), ("engine", &engine.id.to_string())];
+    Some(format!("/waivers?{}", serde_urlencoded::to_string(words).ok()?))
+}
+
+fn row(one: &One<'_>, engine: Option<&Engine>) -> Row {
     let found = one.vulnerability;
     let (package, version) = found.package.matched();
     // An advisory is somebody else's text: only addresses of the web become links.
@@ -151,6 +169,7 @@ fn row(one: &One<'_>) -> Row {
         version: plain(version),
         fixed_by: found.fixed_by.as_deref().map(plain),
         standing: standing(one.standing),
+        waive: engine.and_then(|engine| waive(one, &package, engine)),
         remarks: [(found.exploited, "known to be exploited"), (one.is_new, "not in the report")]
             .into_iter()
             .filter_map(|(is, word)| is.then_some(word))

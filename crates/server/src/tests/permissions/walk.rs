@@ -139,6 +139,7 @@ fn filled(path: &str, ids: &[(&'static str, String)]) -> String {
         "engines" => Some("engine"),
         "builds" => Some("build"),
         "tokens" => Some("token"),
+        "waivers" => Some("waiver"),
         _ => None,
     });
     let action = if path.starts_with("/engines") { "rollback" } else { "delete" };
