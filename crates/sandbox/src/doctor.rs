@@ -47,9 +47,9 @@ const FILES: u64 = 400;
 
 /// Tries everything; takes about a second and never panics. `dir` and `helper` as for [`crate::local::Local::new`]; a directory that was not there
 /// is removed again.
-pub fn examine(dir: PathBuf, helper: Helper, runtime: Option<Runtime>) -> Vec<Probe> {
+pub fn examine(dir: PathBuf, helper: Helper, runtime: Option<Runtime>, host_clocks: bool) -> Vec<Probe> {
     let was_there = dir.exists();
-    let probes = examine_ground(&Ground::new(dir.clone(), helper, Outside::internet(), runtime));
+    let probes = examine_ground(&Ground::new(dir.clone(), helper, Outside::internet(), runtime, host_clocks));
     if !was_there {
         // Nothing of it can be in use by others, and only an empty directory is removed.
         let _ = std::fs::remove_dir(&dir);
@@ -83,8 +83,8 @@ pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
     lines.extend(INSPECTED.iter().map(|line| line.judge(&seen)));
     lines.push(Probe { required: false, ..REPLACED.judge(&seen) });
     let clocks = CLOCKS.judge(&seen);
-    // A foreign runtime may not know of clocks, and the operator has chosen it.
-    lines.push(Probe { required: ground.runtime().is_none(), ..clocks });
+    // A foreign runtime may not know of clocks, and the operator has chosen it; or has allowed it.
+    lines.push(Probe { required: ground.runtime().is_none() && !ground.host_clocks(), ..clocks });
     lines.push(limit_memory(&memory));
     lines.push(limit_pids(&fork));
     lines.push(limit_cpu(&compute));
@@ -410,9 +410,16 @@ const REPLACED: Inspected = Inspected {
 const CLOCKS: Inspected = Inspected {
     id: "container.clocks",
     title: "clocks count from the start of the run",
-    mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS, and a runtime that knows time namespaces, such as the built-in one",
+    mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS, and a runtime that knows time namespaces, such as the built-in one; or allow it: \
+           sandbox.host_clocks = true",
     expected: &[("uptime", "of this run")],
 };
+
+/// What goes with every record of a kernel that cannot give an engine clocks of its own.
+pub(crate) fn clocks_told(has_time_namespaces: bool) -> Vec<String> {
+    let told = "the engine sees how long this host has been up: its kernel has no time namespaces, and sandbox.host_clocks allows it";
+    if has_time_namespaces { Vec::new() } else { vec![told.to_owned()] }
+}
 
 impl Inspected {
     fn judge(&self, seen: &Result) -> Probe {

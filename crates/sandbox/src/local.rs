@@ -22,6 +22,7 @@ use crate::{
     log::LogBook,
     network::{Network, Outside},
     owner::{Owner, group_name},
+    probe,
     protocol::{Description, FileHead, Foreign, Program},
     spec,
     supervise::{self, Handle, Order, Run},
@@ -64,6 +65,8 @@ pub(crate) struct Ground {
     /// Runs the containers instead of our own.
     runtime: Option<Runtime>,
     names: Mutex<HashSet<String>>,
+    /// Engines may learn how long this host has been up, where its kernel cannot hide it.
+    host_clocks: bool,
     /// Users can be mapped here, as the examination has found.
     users: AtomicBool,
 }
@@ -76,14 +79,23 @@ impl Local {
 
     /// As [`Local::new`], with another way to the hosts that engines may reach: for tests.
     pub fn with_outside(dir: PathBuf, helper: Helper, outside: Outside) -> Self {
-        Self { ground: Ground::new(dir, helper, outside, None), examined: Mutex::new(false) }
+        Self { ground: Ground::new(dir, helper, outside, None, false), examined: Mutex::new(false) }
     }
 
     /// The same with containers run by another runtime than our own.
     #[must_use]
     pub fn run_by(self, runtime: Option<Runtime>) -> Self {
-        let Ground { dir, helper, outside, .. } = &*self.ground;
-        Self { ground: Ground::new(dir.clone(), helper.clone(), outside.clone(), runtime), examined: Mutex::new(false) }
+        let Ground { dir, helper, outside, host_clocks, .. } = &*self.ground;
+        let ground = Ground::new(dir.clone(), helper.clone(), outside.clone(), runtime, *host_clocks);
+        Self { ground, examined: Mutex::new(false) }
+    }
+
+    /// The same on a kernel without time namespaces, where every engine sees how long the host has been up. Each record says so.
+    #[must_use]
+    pub fn with_host_clocks(self, allowed: bool) -> Self {
+        let Ground { dir, helper, outside, runtime, .. } = &*self.ground;
+        let ground = Ground::new(dir.clone(), helper.clone(), outside.clone(), runtime.clone(), allowed);
+        Self { ground, examined: Mutex::new(false) }
     }
 
     /// Removes what dead servers left behind; call it once at the start. Runs of living servers are not touched.
@@ -120,10 +132,10 @@ impl Sandbox for Local {
 }
 
 impl Ground {
-    pub(crate) fn new(dir: PathBuf, helper: Helper, outside: Outside, runtime: Option<Runtime>) -> Arc<Self> {
+    pub(crate) fn new(dir: PathBuf, helper: Helper, outside: Outside, runtime: Option<Runtime>, host_clocks: bool) -> Arc<Self> {
         // The helper has another working directory.
         let dir = std::path::absolute(&dir).unwrap_or(dir);
-        Arc::new(Self { dir, helper, outside, runtime, names: Mutex::default(), users: AtomicBool::new(true) })
+        Arc::new(Self { dir, helper, outside, runtime, host_clocks, names: Mutex::default(), users: AtomicBool::new(true) })
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -138,6 +150,19 @@ impl Ground {
     /// The runtime, if it is not our own.
     pub(crate) fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
+    }
+
+    /// Whether engines may learn how long this host has been up.
+    pub(crate) fn host_clocks(&self) -> bool {
+        self.host_clocks
+    }
+
+    /// What the records of all runs lack here, each a sentence.
+    fn not_recorded(&self) -> Vec<String> {
+        match &self.runtime {
+            Some(runtime) => runtime.not_recorded(),
+            None => doctor::clocks_told(probe::has_time_namespaces()),
+        }
     }
 
     fn names(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -214,7 +239,7 @@ impl LocalSession {
             group,
             book: LogBook::new(&spec.limits, log),
             network: recorder,
-            not_recorded: self.ground.runtime().map(Runtime::not_recorded).unwrap_or_default(),
+            not_recorded: self.ground.not_recorded(),
         })?;
         *current = Some(run.clone());
         Ok(Handle(run))

@@ -6,6 +6,7 @@ use std::{
     io::{self, Write},
     net::{SocketAddr, TcpStream},
     os::unix::fs::FileTypeExt,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -36,6 +37,11 @@ pub(crate) fn run(name: &Name) -> i32 {
         Name::Sleep => sleep(),
     }
     0
+}
+
+/// Whether this kernel can give a container clocks of its own.
+pub(crate) fn has_time_namespaces() -> bool {
+    Path::new("/proc/self/ns/time").exists()
 }
 
 /// A reader that is gone needs no answer.
@@ -104,7 +110,8 @@ fn look_at_surroundings() {
     say("hostname", first("/proc/sys/kernel/hostname", 0));
     say("domain", first("/proc/sys/kernel/domainname", 0));
     let uptime: f64 = first("/proc/uptime", 0).parse().unwrap_or(f64::MAX);
-    say("uptime", if uptime < 60.0 { "of this run" } else { "of the host" });
+    // A host that has only just started looks like a run.
+    say("uptime", if uptime < 60.0 && has_time_namespaces() { "of this run" } else { "of the host" });
     // Every runtime makes up a home.
     say("environment", std::env::vars_os().filter(|(name, _)| name != "HOME").count());
     let readable = |path: &str| fs::read(path).map_or(0, |bytes| bytes.len());

@@ -187,6 +187,8 @@ pub struct Sandbox {
     pub cache_bytes: u64,
     /// OCI runtime that runs the containers, a name or a path; the built-in one if empty.
     pub runtime: String,
+    /// Engines may learn how long this host has been up, where its kernel has no time namespaces. Each record says so.
+    pub host_clocks: bool,
 }
 
 /// Where blobs are kept.
@@ -273,7 +275,7 @@ impl Default for Registry {
 
 impl Default for Sandbox {
     fn default() -> Self {
-        Self { cache_bytes: 20 << 30, runtime: String::new() }
+        Self { cache_bytes: 20 << 30, runtime: String::new(), host_clocks: false }
     }
 }
 

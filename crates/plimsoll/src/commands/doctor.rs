@@ -26,7 +26,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(runtime) = &runtime {
         say(format_args!("runs  containers are run by {}", runtime.name()));
     }
-    let probes = examine(std::env::temp_dir().join(format!("plimsoll-doctor-{}", std::process::id())), Helper::default(), runtime);
+    let probes = examine(
+        std::env::temp_dir().join(format!("plimsoll-doctor-{}", std::process::id())),
+        Helper::default(),
+        runtime,
+        config.sandbox.host_clocks,
+    );
     for probe in &probes {
         let mark = match (probe.ok, probe.required) {
             (true, _) => "ok  ",

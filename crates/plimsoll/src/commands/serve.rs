@@ -46,7 +46,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Starts the server with this host's sandbox and clears what dead runs left.
 pub async fn start(config: Config, first: &FirstStart) -> anyhow::Result<Server> {
     let runs = std::path::absolute(config.data.join("runs"))?;
-    let sandbox = Arc::new(Local::new(runs, Helper::default()).run_by(runtime(&config)?));
+    let sandbox = Arc::new(Local::new(runs, Helper::default()).run_by(runtime(&config)?).with_host_clocks(config.sandbox.host_clocks));
     let server = server::start(config, first, sandbox.clone()).await?;
     // The data folder is ours alone now: what is left in it belongs to the dead.
     tokio::task::spawn_blocking(move || {

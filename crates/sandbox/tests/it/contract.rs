@@ -8,7 +8,7 @@ use sandbox::{Error, doctor::examine};
 
 use crate::{
     network_attempts::words,
-    support::{Bench, assert_ok, helper, is_ordinary, of, script_spec, spec, stdout},
+    support::{Bench, assert_ok, helper, host_clocks, is_ordinary, of, script_spec, spec, stdout},
 };
 
 /// `None` is our own.
@@ -239,7 +239,7 @@ fn the_doctor_breaks_nothing() {
 fn the_doctor_breaks_nothing_by(runtime: Name) {
     let bench = Bench::new();
     let runtime_found = runtime.map(|name| sandbox::Runtime::find(name).unwrap());
-    let lines = examine(bench.path("scratch"), helper(), runtime_found);
+    let lines = examine(bench.path("scratch"), helper(), runtime_found, host_clocks());
     let failed: Vec<_> = lines.iter().filter(|line| line.required && !line.ok).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     let watch = lines.iter().find(|line| line.id == "container.watch").unwrap();

@@ -12,13 +12,13 @@ use sandbox::{
     local::{Helper, Local},
 };
 
-use crate::support::{Bench, helper};
+use crate::support::{Bench, helper, host_clocks};
 
 #[test]
 fn everything_required_holds_here() {
     let bench = Bench::new();
     assert!(!bench.path("scratch").exists());
-    let lines = examine(bench.path("scratch"), helper(), None);
+    let lines = examine(bench.path("scratch"), helper(), None, host_clocks());
     for line in &lines {
         println!("{} {:<24} {:<44} {}", if line.ok { "ok  " } else { "FAIL" }, line.id, line.title, line.detail);
     }
@@ -32,7 +32,7 @@ fn everything_required_holds_here() {
 fn a_host_that_is_not_ready_is_refused_with_the_mend_until_it_is_mended() {
     let bench = Bench::new();
     let program = bench.path("helper");
-    let local = Local::new(bench.path("scratch"), Helper::new(&program));
+    let local = Local::new(bench.path("scratch"), Helper::new(&program)).with_host_clocks(host_clocks());
     let error = local.open("test").map(drop).unwrap_err();
     let said = error.to_string();
     let Error::HostNotReady(failures) = error else { panic!("{said}") };

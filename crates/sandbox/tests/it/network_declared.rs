@@ -15,7 +15,7 @@ use sandbox::{Outside, Sandbox, Session, local::Local};
 
 use crate::{
     network_attempts::{network, said, words},
-    support::{Bench, assert_ok, helper, quiet, spec},
+    support::{Bench, assert_ok, helper, host_clocks, quiet, spec},
 };
 
 /// A host outside: it reads to the end and says how much it was.
@@ -45,7 +45,7 @@ fn leading_to(port: u16) -> Outside {
 /// Runs attacks with hosts declared.
 fn run(outside: Outside, calls: &[&str], attacks: &[&str]) -> RunRecord {
     let mut bench = Bench::new().with_attack();
-    bench.local = Local::with_outside(bench.dir.path().join("scratch"), helper(), outside);
+    bench.local = Local::with_outside(bench.dir.path().join("scratch"), helper(), outside).with_host_clocks(host_clocks());
     let args: Vec<&str> = ["/bin/attack"].iter().chain(attacks).copied().collect();
     let mut spec = spec(&args);
     spec.network = NetworkPolicy::Declared(calls.iter().map(|call| HostRule::parse(call).unwrap()).collect());
@@ -150,7 +150,7 @@ fn a_run_that_ends_breaks_its_connections_off() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut bench = Bench::new().with_attack();
     let outside = leading_to(listener.local_addr().unwrap().port());
-    bench.local = Local::with_outside(bench.dir.path().join("scratch"), helper(), outside);
+    bench.local = Local::with_outside(bench.dir.path().join("scratch"), helper(), outside).with_host_clocks(host_clocks());
     let mut spec = spec(&["/bin/attack", "ask,api.example.com:80,hello"]);
     spec.network = NetworkPolicy::Declared(vec![HostRule::parse("api.example.com").unwrap()]);
     let session: Arc<dyn Session> = bench.local.open("test").unwrap().into();
