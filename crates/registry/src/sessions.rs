@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -137,10 +138,19 @@ impl Live {
 
     /// Lets the tap finish, then makes the bytes a durable blob. Blocks.
     pub(crate) fn publish(self, blobs: &Blobs, digest: &Digest) -> Result<(), store::Error> {
-        if let Some(tap) = self.tap {
+        let Self { sink: Sink { upload, .. }, tap } = self;
+        let Some(tap) = tap else { return upload.publish(blobs, digest) };
+        if upload.len() < SPLIT_BYTES as u64 {
             tap.finish(digest);
+        } else {
+            // The disk writes while the tap ends.
+            thread::scope(|scope| {
+                let settled = scope.spawn(|| upload.settle());
+                tap.finish(digest);
+                settled.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })?;
         }
-        self.sink.upload.publish(blobs, digest)
+        upload.publish(blobs, digest)
     }
 
     /// Forgets it all. Blocks.

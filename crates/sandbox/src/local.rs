@@ -157,14 +157,6 @@ impl Ground {
         self.host_clocks
     }
 
-    /// What the records of all runs lack here, each a sentence.
-    fn not_recorded(&self) -> Vec<String> {
-        match &self.runtime {
-            Some(runtime) => runtime.not_recorded(),
-            None => doctor::clocks_told(probe::has_time_namespaces()),
-        }
-    }
-
     fn names(&self) -> MutexGuard<'_, HashSet<String>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,7 +231,8 @@ impl LocalSession {
             group,
             book: LogBook::new(&spec.limits, log),
             network: recorder,
-            not_recorded: self.ground.not_recorded(),
+            not_recorded: self.ground.runtime().map(Runtime::not_recorded).unwrap_or_default(),
+            besides: self.ground.runtime().map_or_else(|| doctor::clocks_told(probe::has_time_namespaces()), |_| Vec::new()),
         })?;
         *current = Some(run.clone());
         Ok(Handle(run))

@@ -43,6 +43,8 @@ pub(crate) struct Order {
     pub(crate) network: Arc<Recorder>,
     /// What cannot be recorded, each a sentence.
     pub(crate) not_recorded: Vec<String>,
+    /// And what else must be known of this record; it is not for whoever reads the log.
+    pub(crate) besides: Vec<String>,
 }
 
 /// A run in progress or over.
@@ -188,9 +190,10 @@ impl<'a> Supervisor<'a> {
         theirs: UnixStream,
         started: &'a mpsc::Sender<()>,
     ) -> Result<RunRecord, Broken> {
-        let Order { helper, description, files, limits, group, book, network, not_recorded } = order;
+        let Order { helper, description, files, limits, group, book, network, mut not_recorded, besides } = order;
         let book = Arc::new(book);
         not_recorded.iter().for_each(|sentence| book.gate(sentence.clone()));
+        not_recorded.extend(besides);
         let gone = |error: io::Error| Broken::Gone(error.to_string());
         spawn(&helper, theirs, &book).map_err(gone).and_then(|(child, readers)| {
             let sent = send(&ours, &description, &files);

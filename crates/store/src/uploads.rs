@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -14,12 +15,17 @@ use uuid::Uuid;
 
 use crate::{blobs::Blobs, error::Error};
 
+/// How much is written before the disk is told to begin with it.
+const NUDGE_BYTES: u64 = 4 << 20;
+
 /// An open upload: everything before its end has been written.
 #[derive(Debug)]
 pub struct Upload {
     file: File,
     path: PathBuf,
     len: u64,
+    /// The disk was told to begin with everything before this.
+    nudged: u64,
 }
 
 impl Upload {
@@ -31,7 +37,7 @@ impl Upload {
         let path = path_of(blobs, id, repository);
         let opened = OpenOptions::new().read(true).append(true).create_new(true).open(&path);
         let file = opened.map_err(|source| Error::file("create", &path, source))?;
-        Ok(Self { file, path, len: 0 })
+        Ok(Self { file, path, len: 0, nudged: 0 })
     }
 
     /// Finds an upload that was begun before, perhaps by an earlier process. `None` when there is none of that id in that repository.
@@ -46,7 +52,7 @@ impl Upload {
             Err(error) => return Err(Error::file("open", path, error)),
         };
         let len = file.metadata().map_err(|source| Error::file("look at", &path, source))?.len();
-        Ok(Some(Self { file, path, len }))
+        Ok(Some(Self { file, path, len, nudged: len }))
     }
 
     /// Bytes received so far.
@@ -66,7 +72,24 @@ impl Upload {
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file.write_all(bytes).map_err(|source| Error::file("write", &self.path, source))?;
         self.len += bytes.len() as u64;
+        self.nudge();
         Ok(())
+    }
+
+    /// Has the kernel write what it keeps, so that the disk works while the rest arrives and the sync at the end is short. Nothing is waited for, and
+    /// nothing is lost if it does not happen. (Linux begins to write the range on this advice, and drops only what has been written before.)
+    fn nudge(&mut self) {
+        let Some(more) = NonZeroU64::new(self.len - self.nudged).filter(|more| more.get() >= NUDGE_BYTES) else { return };
+        let _ = rustix::fs::fadvise(&self.file, self.nudged, Some(more), rustix::fs::Advice::DontNeed);
+        self.nudged = self.len;
+    }
+
+    /// Makes the bytes durable as far as they go; they have no name yet. [`Upload::publish`] has less to do afterwards.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn settle(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(|source| Error::file("make durable", &self.path, source))
     }
 
     /// Forgets what is behind the first `len` bytes.
@@ -76,7 +99,7 @@ impl Upload {
     pub fn cut(&mut self, len: u64) -> Result<(), Error> {
         if len < self.len {
             self.file.set_len(len).map_err(|source| Error::file("shorten", &self.path, source))?;
-            self.len = len;
+            (self.len, self.nudged) = (len, self.nudged.min(len));
         }
         Ok(())
     }
