@@ -37,7 +37,12 @@ fn main() -> ExitCode {
     if first == "--doctor" {
         println!("{}", sandbox::doctor::kind());
         for line in sandbox::doctor::examine(env::temp_dir().join("sandbox-example"), Helper::default(), None, host_clocks()) {
-            println!("{} {:<24} {:<44} {}", if line.ok { "ok  " } else { "FAIL" }, line.id, line.title, line.detail);
+            let mark = match (line.ok, line.required) {
+                (true, _) => "ok  ",
+                (false, true) => "FAIL",
+                (false, false) => "note",
+            };
+            println!("{mark} {:<24} {:<44} {}", line.id, line.title, line.detail);
         }
         return ExitCode::SUCCESS;
     }
