@@ -1,6 +1,6 @@
 //! What every handler, op and job shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use checks::Policy;
 use image::LayerCache;
@@ -51,8 +51,8 @@ pub struct App {
     pub tokens: AccessTokens,
     /// How much everybody asks of the API.
     pub windows: Windows,
-    /// The API.
-    pub schema: GateSchema,
+    /// The API; made for the first query.
+    pub schema: LazyLock<GateSchema>,
     /// Wakes the workers.
     pub work: Notify,
     /// Wakes whoever takes pushes.

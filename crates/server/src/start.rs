@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -204,7 +204,7 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         credentials: Credentials::new(clock::random()),
         tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
         windows: Windows::new(&config.api),
-        schema: graphql::schema(),
+        schema: LazyLock::new(graphql::schema),
         work: Notify::new(),
         stop: CancellationToken::new(),
         pushed: Arc::new(Notify::new()),

@@ -38,6 +38,7 @@ pub struct Db {
     rights: Arc<AtomicU64>,
     log: Arc<Log>,
     manifests: Arc<Recent<Option<Manifest>>>,
+    tag_lists: Arc<Recent<Option<String>>>,
     queue: Arc<Queue>,
 }
 
@@ -111,8 +112,8 @@ impl Db {
             .connect_with(options.read_only(true))
             .await
             .map_err(|source| Error::Open { path: path.into(), source })?;
-        let (log, manifests) = (Arc::new(Log::of(path)), Arc::new(Recent::of(path)));
-        Ok(Self { readers, writer, rights: Arc::default(), log, manifests, queue: Arc::default() })
+        let (log, manifests, tag_lists) = (Arc::new(Log::of(path)), Arc::new(Recent::of(path)), Arc::new(Recent::of(path)));
+        Ok(Self { readers, writer, rights: Arc::default(), log, manifests, tag_lists, queue: Arc::default() })
     }
 
     /// The readers. A statement that writes fails here.
@@ -141,6 +142,11 @@ impl Db {
     /// Manifests that were read since the last commit.
     pub(crate) fn manifests(&self) -> &Recent<Option<Manifest>> {
         &self.manifests
+    }
+
+    /// Lists of tags that were read since the last commit, joined by commas.
+    pub(crate) fn tag_lists(&self) -> &Recent<Option<String>> {
+        &self.tag_lists
     }
 
     /// Manifests that wait to be stored.

@@ -1,10 +1,13 @@
 //! The outbox of pushes. A row is written in the transaction that moved a tag, and marked handled in the transaction that
 //! acted on it: a push is never lost and never acted on twice, whenever the process ends.
 
+use std::collections::HashSet;
+
 use model::{
     digest::Digest,
     name::{RepoName, Tag},
 };
+use serde_json::json;
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::{Db, error::Error};
@@ -64,13 +67,17 @@ pub async fn unhandled(db: &Db, limit: u32) -> Result<Vec<Push>, Error> {
     rows.into_iter().map(Push::try_from).collect()
 }
 
-/// Marks a push handled, inside the transaction that acted on it. False when it was handled before: then undo what you did.
+/// Marks pushes handled, inside the transaction that acts on them. Returns those that were not handled before: only on these act.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn mark_handled(tx: &mut SqliteConnection, id: i64) -> Result<bool, Error> {
-    let done = sqlx::query("UPDATE push_events SET handled = 1 WHERE id = $1 AND handled = 0").bind(id).execute(tx).await?;
-    Ok(done.rows_affected() == 1)
+pub async fn mark_handled(tx: &mut SqliteConnection, ids: &[i64]) -> Result<HashSet<i64>, Error> {
+    let marked: Vec<i64> =
+        sqlx::query_scalar("UPDATE push_events SET handled = 1 WHERE id IN (SELECT value FROM json_each($1)) AND handled = 0 RETURNING id")
+            .bind(json!(ids).to_string())
+            .fetch_all(tx)
+            .await?;
+    Ok(marked.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -108,16 +115,16 @@ mod tests {
         assert_eq!((open[0].tag.as_str(), open[0].account.as_str(), open[0].pushed_at), ("v1", "ann@example.com", 5));
 
         let mut tx = db.write().await.unwrap();
-        assert!(mark_handled(&mut tx, first).await.unwrap());
+        assert_eq!(mark_handled(&mut tx, &[first, 999]).await.unwrap(), HashSet::from([first]));
         drop(tx);
         assert_eq!(unhandled(&db, 10).await.unwrap().len(), 2, "a handler that did not commit has done nothing");
 
         let mut tx = db.write().await.unwrap();
-        assert!(mark_handled(&mut tx, first).await.unwrap());
+        assert_eq!(mark_handled(&mut tx, &[first, 999]).await.unwrap(), HashSet::from([first]));
         tx.commit().await.unwrap();
         assert_eq!(unhandled(&db, 10).await.unwrap()[0].id, second);
         let mut tx = db.write().await.unwrap();
-        assert!(!mark_handled(&mut tx, first).await.unwrap());
+        assert_eq!(mark_handled(&mut tx, &[first]).await.unwrap(), HashSet::new());
     }
 
     #[tokio::test]

@@ -268,9 +268,16 @@ pub async fn catalog(db: &Db, among: &Among<'_>, last: Option<&str>, limit: u32)
 /// # Errors
 /// [`Error::Database`].
 pub async fn tags(db: &Db, repository: &RepoName, last: Option<&str>, limit: u32) -> Result<Option<Vec<String>>, Error> {
-    // One row with all names: a row for each would cost more than finding them. No tag has a comma.
-    let found: Option<(i64, Option<String>)> = sqlx::query_as(
-        "SELECT r.id, (SELECT string_agg(name, ',' ORDER BY name) FROM
+    let question = format!("{repository} {limit} {}", last.unwrap_or_default());
+    let weight = |names: &Option<String>| names.as_ref().map_or(0, String::len);
+    let names = db.tag_lists().answer(question, weight, joined_tags(db, repository, last, limit)).await?;
+    Ok(names.map(|names| names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()))
+}
+
+/// One row with all names: a row for each would cost more than finding them. No tag has a comma.
+async fn joined_tags(db: &Db, repository: &RepoName, last: Option<&str>, limit: u32) -> Result<Option<String>, Error> {
+    let found: Option<Option<String>> = sqlx::query_scalar(
+        "SELECT (SELECT string_agg(name, ',' ORDER BY name) FROM
              (SELECT name FROM tags WHERE repository_id = r.id AND name > $2 ORDER BY name LIMIT $3) AS page)
          FROM repositories r WHERE r.name = $1",
     )
@@ -279,7 +286,7 @@ pub async fn tags(db: &Db, repository: &RepoName, last: Option<&str>, limit: u32
     .bind(limit)
     .fetch_optional(db.read())
     .await?;
-    Ok(found.map(|(_, names)| names.map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect())))
+    Ok(found.map(Option::unwrap_or_default))
 }
 
 /// What a tag names.

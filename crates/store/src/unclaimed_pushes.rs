@@ -4,6 +4,7 @@ use model::{
     digest::Digest,
     id::{OrganizationId, UnclaimedPushId},
 };
+use serde_json::json;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::error::Error;
@@ -66,26 +67,39 @@ impl TryFrom<Row> for UnclaimedPush {
     }
 }
 
-/// Adds one. The same content refused for the same reason again only renews tag, account and time.
+/// Adds some, in their order, by one statement: everybody who pushes waits for the one writer. The same content refused for the same reason
+/// again only renews tag, account and time.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn upsert(tx: &mut Transaction<'_, Sqlite>, push: &UnclaimedPush) -> Result<(), Error> {
+pub async fn upsert(tx: &mut Transaction<'_, Sqlite>, pushes: &[UnclaimedPush]) -> Result<(), Error> {
+    if pushes.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = pushes
+        .iter()
+        .map(|push| {
+            json!([
+                push.id.to_string(),
+                push.organization.0,
+                push.repository,
+                push.tag,
+                push.digest.to_string(),
+                push.code,
+                push.reason,
+                push.fix,
+                push.pushed_by,
+                push.created_at
+            ])
+        })
+        .collect();
     sqlx::query(
         "INSERT INTO unclaimed_pushes (id, organization_id, repository, tag, digest, code, reason, fix, pushed_by, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (repository, digest, code) DO UPDATE SET \
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8, \
+         value ->> 9 FROM json_each($1) WHERE true ORDER BY key ON CONFLICT (repository, digest, code) DO UPDATE SET \
          tag = excluded.tag, reason = excluded.reason, fix = excluded.fix, pushed_by = excluded.pushed_by, created_at = excluded.created_at",
     )
-    .bind(push.id.to_string())
-    .bind(push.organization.0)
-    .bind(&push.repository)
-    .bind(&push.tag)
-    .bind(push.digest.to_string())
-    .bind(&push.code)
-    .bind(&push.reason)
-    .bind(&push.fix)
-    .bind(&push.pushed_by)
-    .bind(push.created_at)
+    .bind(json!(rows).to_string())
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -128,13 +142,18 @@ mod tests {
             created_at: 1,
         };
         let mut tx = db.write().await.unwrap();
-        upsert(&mut tx, &push).await.unwrap();
+        upsert(&mut tx, &[]).await.unwrap();
+        upsert(&mut tx, std::slice::from_ref(&push)).await.unwrap();
+        let first = push.clone();
         push.id = UnclaimedPushId(uuid::Uuid::from_u128(2));
         push.tag = "two".into();
-        upsert(&mut tx, &push).await.unwrap();
+        let second = push.clone();
         push.code = "manifest.json".into();
-        upsert(&mut tx, &push).await.unwrap();
+        push.reason = "it's \"no\" JSON: \u{0}\n, \u{1f980}".into();
+        upsert(&mut tx, &[first, second, push.clone()]).await.unwrap();
         tx.commit().await.unwrap();
+        let all = list(db.read(), OrganizationId(1), 0, 30).await.unwrap();
+        assert!(all.contains(&push), "{all:?}");
         let listed = list(db.read(), OrganizationId(1), 0, 30).await.unwrap();
         assert_eq!(listed.iter().map(|p| (p.code.as_str(), p.tag.as_str())).collect::<Vec<_>>().len(), 2);
         assert!(listed.iter().all(|p| p.tag == "two"));

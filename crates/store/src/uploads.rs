@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_as_such() {
         let file = File::options().append(true).open("/dev/full").unwrap();
-        let mut upload = Upload { file, path: "/dev/full".into(), len: 0 };
+        let mut upload = Upload { file, path: "/dev/full".into(), len: 0, nudged: 0 };
         assert_eq!(upload.append(b"x").unwrap_err().kind(), crate::ErrorKind::DiskFull);
         assert!(upload.is_empty());
     }

@@ -24,7 +24,7 @@ impl House {
     async fn handled(&self) {
         let mut tx = self.db.write().await.unwrap();
         for push in store::pushes::unhandled(&self.db, 1000).await.unwrap() {
-            store::pushes::mark_handled(&mut tx, push.id).await.unwrap();
+            store::pushes::mark_handled(&mut tx, &[push.id]).await.unwrap();
         }
         tx.commit().await.unwrap();
     }

@@ -49,7 +49,8 @@ pub(super) fn make() -> io::Result<Parts> {
     // Engines run without capabilities and must still be able to listen on port 80, as they can under Docker.
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?;
     // So that an attempt to ping is seen; without this right it would fail in silence.
-    fs::write("/proc/sys/net/ipv4/ping_group_range", "0 2147483647")?;
+    let groups = fs::read_to_string("/proc/thread-self/gid_map")?;
+    fs::write("/proc/sys/net/ipv4/ping_group_range", format!("0 {}", last_group(&groups)))?;
     let six = Path::new("/proc/sys/net/ipv6").exists();
     if six {
         // A quiet interface: no address that nobody asked for, no search for routers or neighbours.
@@ -72,6 +73,16 @@ pub(super) fn make() -> io::Result<Parts> {
     }
     batch.send()?;
     Ok(Parts { namespace: File::open("/proc/thread-self/ns/net")?.into(), device, six })
+}
+
+/// The last group there is, as the kernel takes it for a range: one that this user namespace does not know is refused (user_namespaces(7)).
+fn last_group(map: &str) -> u32 {
+    let last = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|word| word.parse::<u32>().ok());
+        let (first, _, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        first.checked_add(count.checked_sub(1)?)
+    };
+    map.lines().filter_map(last).max().unwrap_or(0).min(i32::MAX.unsigned_abs())
 }
 
 #[allow(unsafe_code, reason = "unshare(2) may leave other parts of a process unsound; a network namespace cannot")]
@@ -104,4 +115,18 @@ fn open_device() -> io::Result<File> {
     // SAFETY: the descriptor is open and the argument a plain number.
     let answer = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETPERSIST, 1) };
     if answer < 0 { Err(IoError::last_os_error()) } else { Ok(device.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_group_is_one_that_is_known_here() {
+        assert_eq!(last_group("         0          0 4294967295\n"), 2_147_483_647);
+        assert_eq!(last_group("0 1000 1\n1 100000 65536\n"), 65_536);
+        for odd in ["", "0", "0 1000 0", "x 1 1", "4294967295 0 4294967295"] {
+            assert_eq!(last_group(odd), 0, "{odd}");
+        }
+    }
 }

@@ -81,12 +81,14 @@ pub async fn take_pushes(app: &Arc<App>, pushes: Vec<Push>, patience: Duration) 
     }
     let mut tx = app.db.write_grouped().await?;
     let mut taken = Vec::new();
-    for (push, fate) in &decided {
-        // Another process may have been faster.
-        if pushes::mark_handled(&mut tx, push.id).await? {
-            taken.push(take(app, &mut tx, push, fate).await?);
-        }
+    let ids: Vec<i64> = decided.iter().map(|(push, _)| push.id).collect();
+    // Another process may have been faster.
+    let open = pushes::mark_handled(&mut tx, &ids).await?;
+    let mut refused = Vec::new();
+    for (push, fate) in decided.iter().filter(|(push, _)| open.contains(&push.id)) {
+        taken.push(take(app, &mut tx, push, fate, &mut refused).await?);
     }
+    unclaimed_pushes::upsert(&mut tx, &refused).await?;
     tx.commit().await?;
     for Taken { push, sentence, build } in taken {
         if let Some(id) = build {
@@ -116,10 +118,21 @@ async fn decide(app: &Arc<App>, push: &Push) -> Result<Fate, store::Error> {
     })
 }
 
-async fn take(app: &Arc<App>, tx: &mut Transaction<'_, Sqlite>, push: &Push, fate: &Fate) -> Result<Taken, store::Error> {
+/// What is refused is added to `refused`, to be written with the others.
+async fn take(
+    app: &Arc<App>,
+    tx: &mut Transaction<'_, Sqlite>,
+    push: &Push,
+    fate: &Fate,
+    refused: &mut Vec<UnclaimedPush>,
+) -> Result<Taken, store::Error> {
     let (sentence, build) = match fate {
         Fate::Attachment => (None, None),
-        Fate::Unclaimed(unclaimed) => (Some(refuse(app, tx, push, unclaimed).await?), None),
+        Fate::Unclaimed(unclaimed) => {
+            let (sentence, row) = refuse(app, push, unclaimed);
+            refused.push(row);
+            (Some(sentence), None)
+        }
         Fate::Build(found) => {
             let (sentence, build) = build(app, tx, push, &found.0, &found.1).await?;
             (Some(sentence), build)
@@ -157,7 +170,8 @@ pub async fn bind(app: &App, repository: &RepoName, looked: &Looked) -> Result<R
     })
 }
 
-async fn refuse(app: &Arc<App>, tx: &mut Transaction<'_, Sqlite>, push: &Push, unclaimed: &Unclaimed) -> Result<String, store::Error> {
+/// What is said of a push that became no build, and what is written.
+fn refuse(app: &App, push: &Push, unclaimed: &Unclaimed) -> (String, UnclaimedPush) {
     let (reason, fix) = (unclaimed.reason.trim_end_matches('.'), &unclaimed.fix);
     let sentence = format!("This push became no build ({}): {reason}; {fix}. See {}/unclaimed", unclaimed.code, app.public_url);
     let row = UnclaimedPush {
@@ -172,9 +186,8 @@ async fn refuse(app: &Arc<App>, tx: &mut Transaction<'_, Sqlite>, push: &Push, u
         pushed_by: push.account.clone(),
         created_at: clock::now_ms(),
     };
-    unclaimed_pushes::upsert(tx, &row).await?;
     tracing::info!(repository = row.repository, tag = row.tag, code = row.code, "unclaimed push");
-    Ok(sentence)
+    (sentence, row)
 }
 
 /// Returns the id only of a build that is new.

@@ -62,7 +62,7 @@ impl World {
     async fn handled(&self) {
         let mut tx = self.db.write().await.unwrap();
         for push in pushes::unhandled(&self.db, 1000).await.unwrap() {
-            pushes::mark_handled(&mut tx, push.id).await.unwrap();
+            pushes::mark_handled(&mut tx, &[push.id]).await.unwrap();
         }
         tx.commit().await.unwrap();
     }

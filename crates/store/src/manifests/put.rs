@@ -1,12 +1,12 @@
 //! Storing a manifest, moving its tags and telling of the push, in one transaction.
 //!
 //! Everybody who writes waits for the one writer, and most of what a statement costs is the way to the database's thread and back. So
-//! whatever pushes are waiting share a transaction, there is one look at all that must be known of a push, and two scripts of all that is
+//! whatever pushes are waiting share a transaction, there is one look at all that must be known of a push, and one script of all that is
 //! written. A push that is refused has written nothing, so it does not touch the others.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -228,10 +228,8 @@ async fn put_in(tx: &mut SqliteConnection, new: &NewManifest) -> Result<Put, Err
         Some(id) => id,
         None => repositories::ensure(tx, &new.repository, new.now).await?,
     };
-    if known.media_type.as_ref() != Some(&new.media_type) {
-        store(tx, repository, new, &blobs).await?;
-    }
-    Ok(Put::Stored(move_tags(tx, repository, new, &tags).await?))
+    let is_new = known.media_type.as_ref() != Some(&new.media_type);
+    Ok(Put::Stored(write(tx, repository, new, &tags, is_new.then_some(&*blobs)).await?))
 }
 
 fn array(digests: &[Digest]) -> String {
@@ -267,53 +265,49 @@ async fn look(tx: &mut SqliteConnection, new: &NewManifest, tags: &str, blobs: &
     Ok(known)
 }
 
-async fn store(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, blobs: &str) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, bytes, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-             subject = excluded.subject, annotations = excluded.annotations;
-         DELETE FROM manifest_references WHERE manifest_id = (SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2);
-         INSERT INTO manifest_references (manifest_id, kind, digest)
-             SELECT m.id, 'blob', w.value FROM manifests m, json_each($9) w WHERE m.repository_id = $1 AND m.digest = $2
-             ON CONFLICT DO NOTHING;
-         INSERT INTO manifest_references (manifest_id, kind, digest)
-             SELECT m.id, 'manifest', w.value FROM manifests m, json_each($10) w WHERE m.repository_id = $1 AND m.digest = $2
-             ON CONFLICT DO NOTHING",
-    )
-    .bind(repository)
-    .bind(new.digest.to_string())
-    .bind(&new.media_type)
-    .bind(&new.artifact_type)
-    .bind(new.subject.as_ref().map(Digest::to_string))
-    .bind(&new.annotations)
-    .bind(&new.bytes[..])
-    .bind(new.now)
-    .bind(blobs)
-    .bind(array(&new.manifests))
-    .execute(tx)
-    .await?;
-    Ok(())
-}
+/// Stores the manifest and what it names.
+const STORE: &str = "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, bytes, created_at)
+        VALUES ($1, $2, $7, $8, $9, $10, $11, $3)
+        ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
+            subject = excluded.subject, annotations = excluded.annotations;
+    DELETE FROM manifest_references WHERE manifest_id = (SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2);
+    INSERT INTO manifest_references (manifest_id, kind, digest)
+        SELECT m.id, 'blob', w.value FROM manifests m, json_each($12) w WHERE m.repository_id = $1 AND m.digest = $2
+        ON CONFLICT DO NOTHING;
+    INSERT INTO manifest_references (manifest_id, kind, digest)
+        SELECT m.id, 'manifest', w.value FROM manifests m, json_each($13) w WHERE m.repository_id = $1 AND m.digest = $2
+        ON CONFLICT DO NOTHING;";
 
-/// Moves the tags and writes a push for each into the outbox. Returns the ids of the pushes, in the order of the tags.
-async fn move_tags(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, tags: &str) -> Result<Vec<i64>, Error> {
-    let told = sqlx::query_scalar(
-        "UPDATE manifests SET unneeded_since = NULL WHERE repository_id = $1 AND digest = $2 AND unneeded_since IS NOT NULL;
-         INSERT INTO tags (repository_id, name, digest, updated_at) SELECT $1, w.value, $2, $3 FROM json_each($4) w WHERE true
-             ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at;
-         INSERT INTO push_events (repository, tag, digest, account, pushed_at)
-             SELECT $5, w.value, $2, $6, $3 FROM json_each($4) w ORDER BY w.key RETURNING id",
-    )
-    .bind(repository)
-    .bind(new.digest.to_string())
-    .bind(new.now)
-    .bind(tags)
-    .bind(new.repository.as_str())
-    .bind(&new.account)
-    .fetch_all(tx)
-    .await?;
-    Ok(told)
+/// Moves the tags and writes a push for each into the outbox.
+const MOVE_TAGS: &str =
+    "UPDATE manifests SET unneeded_since = NULL WHERE repository_id = $1 AND digest = $2 AND unneeded_since IS NOT NULL;
+    INSERT INTO tags (repository_id, name, digest, updated_at) SELECT $1, w.value, $2, $3 FROM json_each($4) w WHERE true
+        ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at;
+    INSERT INTO push_events (repository, tag, digest, account, pushed_at)
+        SELECT $5, w.value, $2, $6, $3 FROM json_each($4) w ORDER BY w.key RETURNING id";
+
+/// Both; `blobs` only of a manifest that is not there yet. Returns the ids of the pushes, in the order of the tags.
+async fn write(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, tags: &str, blobs: Option<&str>) -> Result<Vec<i64>, Error> {
+    // One script: each way to the database's thread and back costs as much as what it does there.
+    static STORE_AND_MOVE_TAGS: LazyLock<String> = LazyLock::new(|| format!("{STORE} {MOVE_TAGS}"));
+    let script = if blobs.is_some() { STORE_AND_MOVE_TAGS.as_str() } else { MOVE_TAGS };
+    let told = sqlx::query_scalar(script)
+        .bind(repository)
+        .bind(new.digest.to_string())
+        .bind(new.now)
+        .bind(tags)
+        .bind(new.repository.as_str())
+        .bind(&new.account);
+    let Some(blobs) = blobs else { return Ok(told.fetch_all(tx).await?) };
+    let told = told
+        .bind(&new.media_type)
+        .bind(&new.artifact_type)
+        .bind(new.subject.as_ref().map(Digest::to_string))
+        .bind(&new.annotations)
+        .bind(&new.bytes[..])
+        .bind(blobs)
+        .bind(array(&new.manifests));
+    Ok(told.fetch_all(tx).await?)
 }
 
 /// Those of the wanted blobs, a JSON array of digests, that the repository does not hold, in their order.

@@ -215,8 +215,7 @@ async fn unclaimed_pushes_are_shown_to_their_owner() {
         created_at: 0,
     };
     let mut tx = world.app.db.write().await.unwrap();
-    unclaimed_pushes::upsert(&mut tx, &push(ORG, "There is no manifest")).await.unwrap();
-    unclaimed_pushes::upsert(&mut tx, &push(OTHER, "Their secret")).await.unwrap();
+    unclaimed_pushes::upsert(&mut tx, &[push(ORG, "There is no manifest"), push(OTHER, "Their secret")]).await.unwrap();
     tx.commit().await.unwrap();
     let cookie = world.cookie().await;
     let answer = world.get("/unclaimed", &cookie).await;
