@@ -108,3 +108,17 @@ pub fn replaced(text: &str, place: &str, other: &str) -> String {
     assert_eq!(text.matches(place).count(), 1, "{place:?} must occur once");
     text.replace(place, other)
 }
+
+/// The program that is an engine of every kind, compiled.
+///
+/// # Panics
+/// When it does not compile.
+#[track_caller]
+pub fn kinds() -> PathBuf {
+    let source = sources().join("tests/engines/kinds.rs");
+    let name = format!("kinds-{}", Digest::of(&fs::read(&source).unwrap()).short());
+    kept(&name, |unfinished| {
+        let arguments = ["--edition", "2024", "-C", "opt-level=s", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
+        run(program("rustc").args(arguments).arg(&source).arg("-o").arg(unfinished)).succeeded();
+    })
+}

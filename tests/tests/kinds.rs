@@ -8,7 +8,6 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     fs,
-    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -20,13 +19,7 @@ use checks::{
     Policy, ReportMeta, Stage, Terms,
     evidence::{RunSetup, gather_run, gather_static, platform},
 };
-use e2e::{
-    built,
-    cache::kept,
-    plimsoll,
-    program::{program, run},
-    sources,
-};
+use e2e::{built, engine, plimsoll};
 use harness::Pace;
 use image::{
     Compression, LayerCache, Platform,
@@ -43,16 +36,6 @@ use serde_json::{Value, json};
 
 const READY: &str = "VERITONE_WEBHOOK_READY";
 const PROCESS: &str = "VERITONE_WEBHOOK_PROCESS";
-
-/// The program, compiled.
-fn engine() -> PathBuf {
-    let source = sources().join("tests/engines/kinds.rs");
-    let name = format!("kinds-{}", Digest::of(&fs::read(&source).unwrap()).short());
-    kept(&name, |unfinished| {
-        let arguments = ["--edition", "2024", "-C", "opt-level=s", "-C", "target-feature=+crt-static", "-C", "strip=symbols"];
-        run(program("rustc").args(arguments).arg(&source).arg("-o").arg(unfinished)).succeeded();
-    })
-}
 
 /// A row of the table.
 struct Row {
@@ -277,7 +260,7 @@ impl Gate {
         Self {
             sandbox: Arc::new(Local::new(folder.path().join("runs"), helper)),
             layers: Arc::new(layers),
-            program: fs::read(engine()).unwrap(),
+            program: fs::read(engine::kinds()).unwrap(),
             folder,
         }
     }

@@ -10,7 +10,7 @@ use sandbox::{Running, Session};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    Error, Job, api, batch,
+    Error, Job, Sample, api, batch,
     client::Client,
     deadline::{Deadline, millis},
     desk::{Desk, Facts, Task},
@@ -20,6 +20,7 @@ use crate::{
     kind::{args_of, driver_for, env_of, kind_of},
     run::{Ended, Run, StopOnDrop},
     samples::formats_of,
+    task::Work,
     wake, webhook,
 };
 
@@ -43,7 +44,7 @@ pub async fn certify(job: Job<'_>) -> Result<Outcome, Error> {
     };
     let deadline = Deadline::start(job.limits.wall_ms);
     let journal = Journal::new(Arc::clone(&job.log), deadline);
-    let staged = stage(&job, &plan, &journal).await?;
+    let staged = stage(&job, &plan, &journal, None).await?;
     let _stop = StopOnDrop(Arc::clone(&staged.running));
     let mut run = run_of(&job, &staged, deadline, &journal);
     let Staged { session, desk, batch_task, server: _server, running, waiter, .. } = staged;
@@ -108,13 +109,14 @@ pub(crate) struct Staged {
     pub(crate) waiter: Waiter,
 }
 
-/// Makes the surroundings and starts the engine.
-pub(crate) async fn stage(job: &Job<'_>, plan: &Plan, journal: &Journal) -> Result<Staged, Error> {
+/// Makes the surroundings and starts the engine. A batch engine is given `work`, or else the first sample.
+pub(crate) async fn stage(job: &Job<'_>, plan: &Plan, journal: &Journal, work: Option<&Work>) -> Result<Staged, Error> {
     let session = open(job).await?;
     let (listener, address) = listen(job, &session).await?;
     let desk = Arc::new(desk(job, address));
     let server = api::serve(listener, Arc::clone(&desk));
-    let batch_task = if plan.kind == EngineKind::Batch { job.samples.first().map(|sample| desk.open(sample)) } else { None };
+    let open = |sample: &Sample| work.map_or_else(|| desk.open(sample), |work| desk.open_for(work, sample));
+    let batch_task = if plan.kind == EngineKind::Batch { job.samples.first().map(open) } else { None };
     let spec = spec(job, plan, &desk, batch_task.as_ref().map(|task| (task, None)));
     journal.say(&format!("starting {}", plan.args.join(" ").chars().take(300).collect::<String>()));
     let running = start(job, &session, spec).await?;
@@ -212,7 +214,7 @@ fn desk(job: &Job<'_>, address: SocketAddr) -> Desk {
     Desk::new(facts, job.caps.clone(), Ids::new(job.seed))
 }
 
-fn mode_word(manifest: &Manifest) -> &'static str {
+pub(crate) fn mode_word(manifest: &Manifest) -> &'static str {
     match manifest.engine_mode {
         EngineMode::Legacy | EngineMode::Batch => "Batch",
         EngineMode::Chunk => "Chunk",
@@ -286,7 +288,7 @@ async fn drive(run: &mut Run<'_>, plan: &Plan) -> Driven {
 }
 
 /// Ends the engine and fetches the record. An engine whose own time ran out is ended by the sandbox, so that the record says so.
-async fn finish(job: &Job<'_>, running: &Arc<dyn Running>, mut waiter: Waiter, by_itself: bool) -> Result<RunRecord, Error> {
+pub(crate) async fn finish(job: &Job<'_>, running: &Arc<dyn Running>, mut waiter: Waiter, by_itself: bool) -> Result<RunRecord, Error> {
     let half = job.pace.clear_up / 2;
     let mut joined = None;
     if by_itself {

@@ -1,17 +1,24 @@
 //! A live engine: started under the limits of production, asked once whether it works, and then kept until somebody stops it.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use model::run::{EngineKind, Exchange, Exit, Later, NotStarted, NotTestable, Outcome, Ready, RunRecord};
-use sandbox::Session;
+use sandbox::{LogSink, Session};
 
 use crate::{
-    Error, Job, api,
-    certify::{NotRun, Plan, Staged, Waiter, certify, plan, run_of, stage},
+    Caps, Error, Job, Pace, Registration, api,
+    certify::{NotRun, Plan, Staged, Waiter, certify, mode_word, plan, run_of, stage},
+    client::Client,
     deadline::{Deadline, millis},
+    desk::{Desk, Facts},
     hook::Hooks,
+    ids::Ids,
     journal::Journal,
-    run::{Ended, StopOnDrop},
+    run::{Ended, Run, StopOnDrop},
+    task::{Done, Work, webhook_ended, webhook_task},
     webhook,
 };
 
@@ -33,12 +40,98 @@ pub enum Placed {
 pub struct Instance {
     stop: StopOnDrop,
     ended: Ended,
-    waiter: Waiter,
+    waiter: Mutex<Option<Waiter>>,
     ready_ms: u64,
     smoke_ms: u64,
+    hooks: Hooks,
+    terms: Terms,
+    log: Tee,
+    /// One task at a time; whoever ends the engine waits for it.
+    turn: tokio::sync::Mutex<()>,
     // Dropped last: the engine's network and its API go when the engine is gone.
-    _session: Arc<dyn Session>,
-    _server: api::Server,
+    session: Arc<dyn Session>,
+    server: api::Server,
+}
+
+/// What every task of a live engine has in common.
+struct Terms {
+    base_url: String,
+    registration: Registration,
+    mode: &'static str,
+    pace: Pace,
+    caps: Caps,
+    streaming: bool,
+    without_chunk: bool,
+}
+
+/// Where the lines of a live engine go: always to its build, and to the task it works on.
+#[derive(Clone)]
+struct Tee {
+    build: LogSink,
+    task: Arc<Mutex<Option<LogSink>>>,
+}
+
+impl Tee {
+    fn new(build: LogSink) -> Self {
+        Self { build, task: Arc::default() }
+    }
+
+    fn sink(&self) -> LogSink {
+        let tee = self.clone();
+        Arc::new(move |line| {
+            let task = tee.lock().clone();
+            if let Some(task) = task {
+                task(line.clone());
+            }
+            (tee.build)(line);
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<LogSink>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever works on a task gives the log back, also when nobody waits for the task any more.
+struct Borrowed<'a>(&'a Instance);
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        *self.0.log.lock() = None;
+        // Its token and its hooks are good for nothing from now on.
+        self.0.server.show(Arc::new(self.0.terms.desk([0; 32], jiff::Timestamp::UNIX_EPOCH)));
+    }
+}
+
+impl Terms {
+    fn of(job: &Job<'_>, base_url: &str, streaming: bool, without_chunk: bool) -> Self {
+        Self {
+            base_url: base_url.to_owned(),
+            registration: job.registration.clone(),
+            mode: mode_word(job.manifest),
+            pace: job.pace.clone(),
+            caps: job.caps.clone(),
+            streaming,
+            without_chunk,
+        }
+    }
+
+    fn desk(&self, seed: [u8; 32], started_at: jiff::Timestamp) -> Desk {
+        let facts = Facts { base_url: self.base_url.clone(), registration: self.registration.clone(), mode: self.mode, started_at };
+        Desk::new(facts, self.caps.clone(), Ids::new(seed))
+    }
+}
+
+/// What one task of a live engine brings along.
+pub struct Turn {
+    /// Randomness; never used twice.
+    pub seed: [u8; 32],
+    /// Now.
+    pub started_at: jiff::Timestamp,
+    /// Longest time.
+    pub wall: Duration,
+    /// Receives each line the engine writes meanwhile.
+    pub log: LogSink,
 }
 
 impl Instance {
@@ -68,10 +161,45 @@ impl Instance {
         self.stop.0.stop();
     }
 
-    /// Ends it and says how it went; `None` if the sandbox could not tell.
-    pub async fn stop(self) -> Option<RunRecord> {
+    /// Ends it and says how it went; `None` if the sandbox could not tell, or somebody has asked already.
+    pub async fn stop(&self) -> Option<RunRecord> {
         self.stop.0.stop();
-        self.waiter.await.ok()?.ok()
+        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waiter?.await.ok()?.ok()
+    }
+
+    /// Waits for the task it works on, and ends it then.
+    pub async fn drain(&self) -> Option<RunRecord> {
+        let _turn = self.turn.lock().await;
+        self.stop().await
+    }
+
+    /// Does one task; others wait. Dropping the future leaves the engine as it is, and nothing of the task in it.
+    pub async fn perform(&self, work: &Work, turn: Turn) -> Done {
+        let _turn = self.turn.lock().await;
+        let _borrowed = Borrowed(self);
+        *self.log.lock() = Some(Arc::clone(&turn.log));
+        let deadline = Deadline::start(millis(turn.wall));
+        let desk = Arc::new(self.terms.desk(turn.seed, turn.started_at));
+        self.server.show(Arc::clone(&desk));
+        let sample = work.sample();
+        let task = desk.open_for(work, &sample);
+        let mut run = Run {
+            samples: std::slice::from_ref(&sample),
+            desk: Arc::clone(&desk),
+            client: Client::new(Arc::clone(&self.session), &self.terms.pace, self.terms.caps.clone()),
+            deadline,
+            started: deadline.elapsed(),
+            pace: &self.terms.pace,
+            journal: Journal::new(turn.log, deadline),
+            ended: self.ended.clone(),
+            streaming: self.terms.streaming,
+            without_chunk: self.terms.without_chunk,
+            boundary: Ids::new(turn.seed).letters("boundary", 0, 24),
+        };
+        let wrong = webhook_task(&mut run, &self.hooks, &sample, &task).await;
+        let handed = desk.hand_over(&task);
+        Done { ended: wrong.unwrap_or_else(|| webhook_ended(&handed)), handed }
     }
 }
 
@@ -96,7 +224,7 @@ pub async fn place(mut job: Job<'_>) -> Result<Placed, Error> {
         }
     };
     match &plan.hooks {
-        Some(hooks) if plan.kind == EngineKind::Webhook => live(&job, &plan, hooks).await,
+        Some(hooks) if plan.kind == EngineKind::Webhook => live(job, &plan, hooks).await,
         _ => once(job).await,
     }
 }
@@ -115,10 +243,13 @@ async fn once(mut job: Job<'_>) -> Result<Placed, Error> {
     })
 }
 
-async fn live(job: &Job<'_>, plan: &Plan, hooks: &Hooks) -> Result<Placed, Error> {
+async fn live(mut job: Job<'_>, plan: &Plan, hooks: &Hooks) -> Result<Placed, Error> {
+    let log = Tee::new(Arc::clone(&job.log));
+    job.log = log.sink();
+    let job = &job;
     let deadline = Deadline::start(TRIAL_MS);
     let journal = Journal::new(Arc::clone(&job.log), deadline);
-    let staged = stage(job, plan, &journal).await?;
+    let staged = stage(job, plan, &journal, None).await?;
     let stop = StopOnDrop(Arc::clone(&staged.running));
     let mut run = run_of(job, &staged, deadline, &journal);
     let ready_ms = match webhook::wait_until_ready(&mut run, &hooks.ready).await.0 {
@@ -135,13 +266,17 @@ async fn live(job: &Job<'_>, plan: &Plan, hooks: &Hooks) -> Result<Placed, Error
     }
     let smoke_ms = millis(deadline.elapsed().saturating_sub(began));
     journal.say(&format!("live: ready after {ready_ms} ms, smoke sample answered after {smoke_ms} ms"));
-    let Staged { session, desk, server, ended, waiter, .. } = staged;
+    let terms = Terms::of(job, &staged.desk.facts.base_url, run.streaming, run.without_chunk);
+    drop(run);
+    let Staged { session, server, ended, waiter, .. } = staged;
+    let (waiter, turn, hooks) = (Mutex::new(Some(waiter)), tokio::sync::Mutex::default(), hooks.clone());
+    let instance = Instance { stop, ended, waiter, ready_ms, smoke_ms, hooks, terms, log, turn, session, server };
     // The token of the smoke sample is good for nothing any more.
-    drop(desk.close());
-    Ok(Placed::Live(Instance { stop, ended, waiter, ready_ms, smoke_ms, _session: session, _server: server }))
+    drop(Borrowed(&instance));
+    Ok(Placed::Live(instance))
 }
 
-fn not_started(why: &NotStarted) -> String {
+pub(crate) fn not_started(why: &NotStarted) -> String {
     match why {
         NotStarted::NoCommand => "the image says no program to start".to_owned(),
         NotStarted::DriverWithoutCommand { driver } => format!("nothing follows the driver {driver}"),
@@ -150,7 +285,7 @@ fn not_started(why: &NotStarted) -> String {
     }
 }
 
-fn not_ready(ready: &Ready) -> String {
+pub(crate) fn not_ready(ready: &Ready) -> String {
     match ready {
         Ready::NotInTime { waited_ms, last } => format!("it was not ready after {} s: {last}", waited_ms / 1000),
         Ready::GaveUp { said } => format!("it gave up while it was getting ready: {said}"),

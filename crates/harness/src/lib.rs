@@ -35,11 +35,12 @@ mod multipart;
 mod repeat;
 mod run;
 pub mod samples;
+pub mod task;
 mod wake;
 mod webhook;
 
 pub use certify::certify;
-pub use instance::{Instance, Placed, place};
+pub use instance::{Instance, Placed, Turn, place};
 pub use kind::{DRIVER_PATH, kind_of};
 pub use model::run::{NotStarted, NotTestable, Outcome};
 pub use samples::Sample;

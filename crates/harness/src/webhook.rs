@@ -118,11 +118,23 @@ pub(crate) async fn wait_until_ready(run: &mut Run<'_>, hook: &Hook) -> (Ready, 
 /// Sends one sample, and again as often as the engine asks to be polled; says in which phase the time ran out, if it did.
 pub(crate) async fn send(run: &mut Run<'_>, hook: &Hook, index: usize, sample: &Sample, exchanges: &mut Vec<Exchange>) -> Option<Phase> {
     let task = run.desk.open(sample);
+    send_as(run, hook, index, sample, &task, exchanges).await
+}
+
+/// The same for a task that is open already.
+pub(crate) async fn send_as(
+    run: &mut Run<'_>,
+    hook: &Hook,
+    index: usize,
+    sample: &Sample,
+    task: &Task,
+    exchanges: &mut Vec<Exchange>,
+) -> Option<Phase> {
     let mut payload = task.payload.clone();
     for _ in 0..=MAX_POLLS {
-        let (answer, phase) = attempt(run, hook, Input { index, sample, task: &task, payload: &payload }, exchanges).await;
+        let (answer, phase) = attempt(run, hook, Input { index, sample, task, payload: &payload }, exchanges).await;
         let Some(answer) = answer else { return phase };
-        match take_answer(run, &task, answer).await {
+        match take_answer(run, task, answer).await {
             Taken::Kept => return phase,
             Taken::Later(later) => {
                 let late = matches!(later, Later::OutOfTime { .. }).then_some(Phase::Later);
@@ -132,7 +144,7 @@ pub(crate) async fn send(run: &mut Run<'_>, hook: &Hook, index: usize, sample: &
                 return late;
             }
             Taken::Poll { wait, more } => {
-                payload = run.desk.payload_with(&task, more);
+                payload = run.desk.payload_with(task, more);
                 let wait = run.deadline.at_most(wait.min(run.pace.poll));
                 if run.ended.within(wait).await {
                     return None;

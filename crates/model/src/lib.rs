@@ -12,4 +12,5 @@ pub mod network;
 pub mod organization;
 pub mod report;
 pub mod run;
+pub mod task;
 pub mod waiver;

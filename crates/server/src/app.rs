@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     advisories::Advisories,
-    auth::{access_token::AccessTokens, credentials::Credentials, windows::Windows},
+    asset_files::Holds,
+    auth::{access_token::AccessTokens, credentials::Credentials, engine_token::EngineTokens, signature::Signatures, windows::Windows},
     config::Config,
     graphql::GateSchema,
     instances::Instances,
+    runs::Runs,
     told::Told,
 };
 
@@ -29,6 +31,10 @@ pub struct App {
     pub db: Db,
     /// The blobs.
     pub blobs: Blobs,
+    /// The files of recordings.
+    pub assets: Blobs,
+    /// Those that nothing names yet.
+    pub holds: Arc<Holds>,
     /// Layer evidence.
     pub evidence: EvidenceFiles,
     /// Build logs.
@@ -49,6 +55,12 @@ pub struct App {
     pub credentials: Credentials,
     /// Tokens that the registry issues.
     pub tokens: AccessTokens,
+    /// Tokens of engines.
+    pub engine_tokens: EngineTokens,
+    /// Addresses that are good for a while.
+    pub signatures: Signatures,
+    /// Tasks in progress.
+    pub runs: Runs,
     /// How much everybody asks of the API.
     pub windows: Windows,
     /// The API; made for the first query.

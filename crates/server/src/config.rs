@@ -41,6 +41,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Where blobs are kept.
     pub storage: Storage,
+    /// Jobs of engines.
+    pub tasks: Tasks,
     /// The tool that validates results.
     pub validate: Validate,
 }
@@ -58,6 +60,40 @@ pub struct Validate {
 impl Default for Validate {
     fn default() -> Self {
         Self { unknown_fields: Default::default(), invalid_status: 400 }
+    }
+}
+
+/// Settings of the jobs of engines.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tasks {
+    /// Tasks at one time; an engine does one after the other anyway. 0: none are done here.
+    pub concurrent: usize,
+    /// Longest time for one task, seconds.
+    pub seconds: u64,
+    /// Most tasks of an organization that are not over.
+    pub open: u64,
+    /// Largest payload of a task, bytes of JSON.
+    pub payload_bytes: usize,
+    /// Largest output of a task, bytes of JSON; results that are larger are files.
+    pub output_bytes: usize,
+    /// Most bytes an organization may keep in files of recordings; 0: no limit.
+    pub asset_bytes: u64,
+    /// How long the signed address of a file is good, seconds.
+    pub signed_seconds: u64,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            concurrent: 4,
+            seconds: 600,
+            open: 1_000,
+            payload_bytes: 1 << 20,
+            output_bytes: 1 << 20,
+            asset_bytes: 20 << 30,
+            signed_seconds: 900,
+        }
     }
 }
 
@@ -239,6 +275,7 @@ impl Default for Config {
             registry: Registry::default(),
             sandbox: Sandbox::default(),
             storage: Storage::default(),
+            tasks: Tasks::default(),
             validate: Validate::default(),
         }
     }

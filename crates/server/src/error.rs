@@ -26,6 +26,10 @@ pub enum Problem {
     },
     /// No token, or not a valid one.
     Unauthenticated,
+    /// There is no room for more.
+    Capacity(String),
+    /// Something the origin of the contract has and we do not.
+    NotImplemented(String),
     /// Too many attempts.
     RateLimited {
         /// Seconds to wait.
@@ -58,6 +62,8 @@ impl Problem {
             Self::NotAllowed(_) => "not_allowed",
             Self::InvalidInput { .. } => "invalid_input",
             Self::Unauthenticated => "authentication_error",
+            Self::Capacity(_) => "capacity_exceeded",
+            Self::NotImplemented(_) => "not_implemented",
             Self::RateLimited { .. } => "rate_limited",
             Self::Internal { .. } => "internal_error",
         }
@@ -68,7 +74,7 @@ impl Problem {
         match self {
             Self::NotFound { .. } => "The requested object was not found".into(),
             Self::LoginFailed => "The user name or the password is wrong; check both and try again".into(),
-            Self::NotAllowed(why) => why.clone(),
+            Self::NotAllowed(why) | Self::Capacity(why) | Self::NotImplemented(why) => why.clone(),
             Self::InvalidInput { message, .. } => message.clone(),
             Self::Unauthenticated => "Log in first: send the token of userLogin as \"Authorization: Bearer TOKEN\"".into(),
             Self::RateLimited { retry_after } => format!("Too many attempts; try again in {retry_after} s"),
@@ -84,7 +90,7 @@ impl Problem {
             Self::InvalidInput { data, .. } => data.clone(),
             Self::RateLimited { retry_after } => json!({"retryAfter": retry_after}),
             Self::Internal { error_id } => json!({"errorId": error_id}),
-            Self::LoginFailed | Self::NotAllowed(_) | Self::Unauthenticated => json!({}),
+            Self::LoginFailed | Self::NotAllowed(_) | Self::Capacity(_) | Self::NotImplemented(_) | Self::Unauthenticated => json!({}),
         }
     }
 
@@ -95,6 +101,8 @@ impl Problem {
             Self::LoginFailed | Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::NotAllowed(_) => StatusCode::FORBIDDEN,
             Self::InvalidInput { .. } => StatusCode::BAD_REQUEST,
+            Self::Capacity(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }

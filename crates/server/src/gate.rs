@@ -6,8 +6,8 @@ use checks::{
     CHECKS, Evidence, Needs, RunEvidence, Stage, StaticEvidence, Terms,
     benchmark::{Baseline, Truth},
     evidence::{
-        ImageEvidence, ManifestEvidence, OwnSample, Placement, RunSetup, SecurityEvidence, Unfetched, gather_run, gather_static, place,
-        platform,
+        ImageEvidence, ManifestEvidence, OwnSample, Performance, Placement, RunSetup, SecurityEvidence, Unfetched, gather_run,
+        gather_static, place, platform,
     },
 };
 use harness::{Pace, samples};
@@ -368,6 +368,12 @@ fn tested_with(basis: &mut Basis, own: Option<&Digest>) {
 /// Starts the engine so that it stays.
 pub async fn deploy(app: &App, engine: &Engine, looked: Looked, lane: Lane) -> Placement {
     place(&looked.fixed, &terms(engine, &looked), lane.setup(app, looked.source)).await
+}
+
+/// Starts the engine for one task of at most `wall`, and ends it.
+pub async fn perform(app: &App, engine: &Engine, looked: Looked, lane: Lane, work: &harness::task::Work, wall: Duration) -> Performance {
+    let setup = RunSetup { wall, ..lane.setup(app, looked.source.clone()) };
+    checks::evidence::perform(&looked.fixed, &terms(engine, &looked), setup, work).await
 }
 
 /// Whether a check looks at the image alone.

@@ -17,9 +17,11 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::{
     app::App,
+    asset_files,
     auth::{
         self, Caller,
-        needs::{OPEN, READ, WRITE},
+        needs::{OPEN, READ, READ_TASKS, WRITE},
+        party::Party,
         permission::Permission,
         token_endpoint,
     },
@@ -36,7 +38,7 @@ pub(crate) fn routes() -> Routes {
     let tool = [("GET", OPEN), ("POST", OPEN)];
     Routes::new()
         // Each field says what it needs.
-        .on("/v3/graphql", &[("POST", OPEN)], post(graphql::handle).layer(DefaultBodyLimit::max(graphql::MAX_BODY)))
+        .on("/v3/graphql", &[("POST", OPEN)], post(graphql::handle).layer(DefaultBodyLimit::disable()))
         .get("/v3/graphiql", OPEN, console::query_page)
         .get("/v3/builds/{id}/report", READ, report)
         .get("/v3/builds/{id}/sbom", READ, sbom::get)
@@ -45,6 +47,9 @@ pub(crate) fn routes() -> Routes {
         .on("/v3/engines/{id}/truth", &file, engine_files::routes(Kind::Truth))
         .on("/v3/tools/engine/validate", &tool, tools::route())
         .on("/v3/tools/engine/validate/", &tool, tools::route())
+        // Also whoever has a signed address, and an engine for its own.
+        .get("/v3/assets/{id}/file", READ_TASKS, asset_files::get)
+        .get("/v3/tasks/{id}/log", READ_TASKS, asset_files::get_log)
         .get("/v2/token", OPEN, token_endpoint::get)
         .post("/v2/token", OPEN, token_endpoint::post)
         .get("/healthz", OPEN, || async { "ok\n" })
@@ -79,6 +84,17 @@ pub async fn caller(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<
         (Some(token), _) => auth::bearer(app, token, &auth::address::of(peer.ip(), headers, &app.config.trusted_proxies)).await,
         (None, Some(token)) => auth::session::caller(&app.db, token).await,
         (None, None) => Err(Problem::Unauthenticated),
+    }
+}
+
+/// The caller of a request about tasks and recordings: a person, their program, or an engine.
+///
+/// # Errors
+/// As [`caller`].
+pub async fn party(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Party, Problem> {
+    match auth::session::bearer(headers) {
+        Some(token) => auth::party(app, token, &auth::address::of(peer.ip(), headers, &app.config.trusted_proxies)).await,
+        None => caller(app, peer, headers).await.map(Party::Person),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use harness::Instance;
@@ -10,9 +10,10 @@ use model::id::BuildId;
 use tokio::sync::Notify;
 
 /// How the engine of a build runs.
+#[derive(Clone)]
 pub enum Running {
-    /// A process that stays.
-    Process(Instance),
+    /// A process that stays. Whoever works with it keeps it until the task is over.
+    Process(Arc<Instance>),
     /// Its kind is started anew for every task.
     PerTask,
 }
@@ -48,6 +49,11 @@ impl Instances {
     /// Keeps a running engine; gives back one that was there before.
     pub fn keep(&self, build: BuildId, running: Running) -> Option<Running> {
         self.lock().insert(build, running)
+    }
+
+    /// The engine of a build, for one task.
+    pub fn get(&self, build: BuildId) -> Option<Running> {
+        self.lock().get(&build).filter(|running| !matches!(running, Running::Process(instance) if instance.has_ended())).cloned()
     }
 
     /// Takes an engine out.

@@ -2,6 +2,7 @@
 
 pub mod advisories;
 pub mod app;
+mod asset_files;
 pub mod auth;
 mod auto_approval;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod console;
 mod control;
 pub mod door;
 mod engine_files;
+mod engine_usage;
 pub mod error;
 mod fetch;
 mod gate;
@@ -24,10 +26,13 @@ pub mod ops;
 pub mod pushed_image;
 pub mod review_queue;
 mod routes;
+pub mod runs;
 mod sbom;
 pub mod served_report;
 pub mod standing;
 mod start;
+mod task_ids;
+mod task_work;
 pub mod told;
 mod tools;
 

@@ -28,9 +28,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     advisories::Advisories,
     app::App,
+    asset_files,
     auth::{
         access_token::{AccessTokens, SERVICE},
         credentials::Credentials,
+        engine_token::EngineTokens,
+        signature::Signatures,
         windows::Windows,
     },
     clock,
@@ -42,8 +45,12 @@ use crate::{
     jobs,
     keeper::Keeper,
     listen,
-    ops::first_start::{FirstStart, Made, first_start},
+    ops::{
+        first_start::{FirstStart, Made, first_start},
+        record_task::recover_tasks,
+    },
     pushed_image,
+    runs::Runs,
     told::{self, Told},
 };
 
@@ -84,16 +91,17 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     let lock = lock(&data)?;
     let db = Db::open(&data.join("plimsoll.db")).await?;
     store::jobs::free_all(&db).await?;
+    recover_tasks(&db).await?;
     let made = first_start(&db, first).await?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("{} cannot be listened on; stop the other program or choose another address with --listen", config.listen)
     })?;
     let bound = listener.local_addr()?;
-    let blobs = {
+    let (blobs, assets) = {
         let config = config.clone();
-        tokio::task::spawn_blocking(move || blobs(&config)).await??
+        tokio::task::spawn_blocking(move || anyhow::Ok((blobs(&config, "")?, blobs(&config, ASSETS)?))).await??
     };
-    let app = Arc::new(assemble(config, bound, db, blobs, sandbox)?);
+    let app = Arc::new(assemble(config, bound, db, (blobs, assets), sandbox)?);
     let registry = registry(&app);
     let stop = app.stop.clone();
     let mut tasks = JoinSet::new();
@@ -106,6 +114,8 @@ pub async fn start(config: Config, first: &FirstStart, sandbox: Arc<dyn Sandbox>
     tasks.spawn(jobs::take_pushes(app.clone(), stop.clone()));
     tasks.spawn(jobs::watch_advisories(app.clone(), stop.clone()));
     tasks.spawn(jobs::keep_instances(app.clone(), stop.clone()));
+    tasks.spawn(jobs::run_tasks(app.clone(), stop.clone()));
+    tasks.spawn(asset_files::sweep(app.clone(), stop.clone()));
     for n in 0..app.config.gate.workers.max(1) {
         tasks.spawn(jobs::work(app.clone(), format!("worker-{}-{n}", std::process::id()), stop.clone()));
     }
@@ -162,37 +172,45 @@ fn policy(path: &Path) -> anyhow::Result<Policy> {
     serde_json::from_slice(&text).with_context(|| format!("the policy {} is wrong", path.display()))
 }
 
-/// The place of the blobs. Blocks.
-fn blobs(config: &Config) -> anyhow::Result<Blobs> {
+/// Files of recordings are kept below this name, beside the blobs of the registry and apart from its collector.
+const ASSETS: &str = "assets";
+
+/// The place of the blobs, or of others below `part`. Blocks.
+fn blobs(config: &Config, part: &str) -> anyhow::Result<Blobs> {
+    let folder = config.data.join(part);
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made; check the rights of the data folder", folder.display()))?;
     match config.storage.bucket()? {
-        None => Ok(Blobs::open(&config.data)?),
+        None => Ok(Blobs::open(&folder)?),
         #[cfg(feature = "s3")]
         Some((bucket, prefix)) => {
             let storage = &config.storage;
             let options = store::blobs::S3Options {
                 bucket: bucket.into(),
-                prefix: prefix.into(),
+                prefix: [prefix, part].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"),
                 endpoint: storage.endpoint.clone(),
                 region: storage.region.clone(),
                 access_key_id: storage.access_key_id.clone(),
                 secret_access_key: storage.secret_access_key.expose_secret().to_owned(),
                 environment: std::env::vars().filter(|(name, _)| name.starts_with("AWS_")).collect(),
             };
-            Ok(Blobs::open_bucket(&config.data, &options)?)
+            Ok(Blobs::open_bucket(&folder, &options)?)
         }
         #[cfg(not(feature = "s3"))]
         Some(_) => anyhow::bail!("storage.url names a bucket, but this program was built without S3; build it with the feature s3"),
     }
 }
 
-fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
+fn assemble(config: Config, bound: SocketAddr, db: Db, places: (Blobs, Blobs), sandbox: Arc<dyn Sandbox>) -> anyhow::Result<App> {
     let data = &config.data;
+    let ((blobs, assets), key) = (places, secret(&data.join("secret.key"))?);
     let layers = LayerCache::with_limit(data.join("layers"), config.sandbox.cache_bytes);
     layers.sweep()?;
     Ok(App {
         public_url: config.public_url(bound),
         db,
         blobs,
+        assets,
+        holds: Arc::default(),
         evidence: EvidenceFiles::open(&data.join("evidence"))?,
         logs: BuildLogs::open(&data.join("logs"))?,
         layers: Arc::new(layers),
@@ -202,7 +220,10 @@ fn assemble(config: Config, bound: SocketAddr, db: Db, blobs: Blobs, sandbox: Ar
         advisories: Advisories::open(&config.advisories.path)?,
         policy: policy(&config.gate.policy)?,
         credentials: Credentials::new(clock::random()),
-        tokens: AccessTokens::new(&secret(&data.join("secret.key"))?, config.registry.token_seconds),
+        tokens: AccessTokens::new(&key, config.registry.token_seconds),
+        engine_tokens: EngineTokens::new(&key),
+        signatures: Signatures::new(&key),
+        runs: Runs::default(),
         windows: Windows::new(&config.api),
         schema: LazyLock::new(graphql::schema),
         work: Notify::new(),
@@ -246,7 +267,7 @@ pub(crate) async fn keeper(config: Config) -> anyhow::Result<Keeper> {
     options.limits = limits(&config);
     let blobs = {
         let config = config.clone();
-        tokio::task::spawn_blocking(move || blobs(&config)).await??
+        tokio::task::spawn_blocking(move || blobs(&config, "")).await??
     };
     let registry = Registry::new(db.clone(), blobs, options);
     Ok(kept_by(&config, db, registry, evidence))

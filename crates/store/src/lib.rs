@@ -2,6 +2,7 @@
 //! rules of the domain do not.
 
 pub mod accounts;
+pub mod assets;
 pub mod audit;
 pub mod blobs;
 pub mod build_life;
@@ -9,6 +10,7 @@ pub mod build_logs;
 pub mod builds;
 pub mod db;
 pub mod engine_files;
+pub mod engine_use;
 pub mod engines;
 pub mod error;
 pub mod evidence;
@@ -23,6 +25,8 @@ pub mod pushes;
 mod recent;
 pub mod referrers;
 pub mod repositories;
+pub mod tasks;
+pub mod tdos;
 pub mod tokens;
 pub mod unclaimed_pushes;
 pub mod uploads;

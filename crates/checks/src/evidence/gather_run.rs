@@ -98,15 +98,44 @@ pub enum Placement {
 pub async fn place(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup) -> Placement {
     let job = match prepare(fixed, terms, setup).await {
         Ok(job) => job,
-        Err(RunEvidence::Refused(refusal)) => return Placement::Refused(refusal),
-        Err(RunEvidence::Prevented(reason)) => return Placement::Prevented(reason),
-        Err(RunEvidence::Late(when)) => return Placement::Prevented(format!("the time was over when {when}")),
-        Err(RunEvidence::Pending | RunEvidence::Done(_)) => return Placement::Prevented("there is nothing to start".to_owned()),
+        Err(evidence) => return unprepared(evidence).map_or_else(Placement::Refused, Placement::Prevented),
     };
     let limits = Limits::production(job.manifest.cluster_size, job.manifest.min_memory_required);
     match harness::place(Job { limits, ..job }).await {
         Ok(placed) => Placement::Placed(placed),
         Err(error) => Placement::Refused(refusal_of(&error)),
+    }
+}
+
+/// What came of a task for which an engine was started.
+pub enum Performance {
+    /// The engine was started and has ended.
+    Done(Box<harness::task::Done>),
+    /// It could not take place because of a fault of the image; with the reason.
+    Prevented(String),
+    /// We could not start it.
+    Refused(Refusal),
+}
+
+/// Starts the engine of an image for one task and ends it.
+pub async fn perform(fixed: &StaticEvidence, terms: &Terms, setup: RunSetup, work: &harness::task::Work) -> Performance {
+    let job = match prepare(fixed, terms, setup).await {
+        Ok(job) => job,
+        Err(evidence) => return unprepared(evidence).map_or_else(Performance::Refused, Performance::Prevented),
+    };
+    match harness::task::perform(job, work).await {
+        Ok(done) => Performance::Done(Box::new(done)),
+        Err(error) => Performance::Refused(refusal_of(&error)),
+    }
+}
+
+/// Why there is nothing to start: the reason, when it is the image's fault.
+fn unprepared(evidence: RunEvidence) -> Result<String, Refusal> {
+    match evidence {
+        RunEvidence::Refused(refusal) => Err(refusal),
+        RunEvidence::Prevented(reason) => Ok(reason),
+        RunEvidence::Late(when) => Ok(format!("the time was over when {when}")),
+        RunEvidence::Pending | RunEvidence::Done(_) => Ok("there is nothing to start".to_owned()),
     }
 }
 

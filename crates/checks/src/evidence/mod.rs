@@ -23,7 +23,7 @@ use model::{
 use scan::Inventory;
 use serde_json::{Map, Value};
 
-pub use gather_run::{OwnSample, Placement, RunSetup, gather_run, place};
+pub use gather_run::{OwnSample, Performance, Placement, RunSetup, gather_run, perform, place};
 pub use gather_static::gather_static;
 pub use security::{Scanned, SecurityEvidence};
 

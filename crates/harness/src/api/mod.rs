@@ -2,7 +2,10 @@
 //!
 //! Everything that arrives here comes from untrusted code: connections, headers, bodies, fields and times are capped.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -21,6 +24,7 @@ use tokio::{
     sync::Semaphore,
     task::{AbortHandle, JoinSet},
 };
+use tower::ServiceExt;
 
 use crate::{
     desk::Desk,
@@ -54,6 +58,17 @@ pub(crate) struct Api {
 /// The running server; dropped, it is gone with all its connections.
 pub(crate) struct Server {
     accepting: AbortHandle,
+    shown: Shown,
+}
+
+/// What is served now. Each request asks anew, also within one connection.
+type Shown = Arc<RwLock<Router>>;
+
+impl Server {
+    /// Serves another desk from now on: nothing of the former can be reached any more.
+    pub(crate) fn show(&self, desk: Arc<Desk>) {
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = router(desk);
+    }
 }
 
 impl Drop for Server {
@@ -65,9 +80,10 @@ impl Drop for Server {
 /// Serves the API on `listener` until the [`Server`] is dropped.
 pub(crate) fn serve(listener: TcpListener, desk: Arc<Desk>) -> Server {
     let connections = desk.caps.connections;
-    let router = router(desk);
-    let task = tokio::spawn(async move { accept(listener, router, connections).await });
-    Server { accepting: task.abort_handle() }
+    let shown = Shown::new(RwLock::new(router(desk)));
+    let served = Arc::clone(&shown);
+    let task = tokio::spawn(async move { accept(listener, served, connections).await });
+    Server { accepting: task.abort_handle(), shown }
 }
 
 fn router(desk: Arc<Desk>) -> Router {
@@ -87,7 +103,7 @@ fn router(desk: Arc<Desk>) -> Router {
 }
 
 /// Accepts connections; the tasks that serve them end with this one.
-async fn accept(listener: TcpListener, router: Router, connections: usize) {
+async fn accept(listener: TcpListener, shown: Shown, connections: usize) {
     let mut open = JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
@@ -100,7 +116,11 @@ async fn accept(listener: TcpListener, router: Router, connections: usize) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let service = TowerToHyperService::new(router.clone());
+        let shown = Arc::clone(&shown);
+        let service = TowerToHyperService::new(tower::service_fn(move |request| {
+            let router = shown.read().unwrap_or_else(PoisonError::into_inner).clone();
+            router.oneshot(request)
+        }));
         open.spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);

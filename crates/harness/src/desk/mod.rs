@@ -15,12 +15,13 @@ use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-use crate::{Caps, Registration, Sample, graphql::ApiError, ids::Ids};
+use crate::{Caps, Registration, Sample, graphql::ApiError, ids::Ids, task::Document};
 
 mod keys;
 mod payload;
 mod task;
 mod tdo;
+mod work;
 
 pub(crate) use keys::{Kept, Scope};
 pub(crate) use task::{Asset, Content, File, NewAsset, Progress, Status, Task};
@@ -74,6 +75,7 @@ struct Inner {
     late: Vec<String>,
     overflow: Option<(String, u32)>,
     structured_data: u32,
+    documents: Vec<Document>,
     next: usize,
 }
 
@@ -137,6 +139,7 @@ impl Desk {
             hook_key,
             input_path,
             payload,
+            custom: None,
             progress: watch::Sender::new(progress),
         });
         inner.tasks.push(Arc::clone(&task));
@@ -162,7 +165,7 @@ impl Desk {
 
     /// The payload of a task with more custom fields, which the engine itself has given.
     pub(crate) fn payload_with(&self, task: &Task, more: Map<String, Value>) -> Value {
-        let mut custom = self.facts.registration.payload.clone();
+        let mut custom = task.custom.clone().unwrap_or_else(|| self.facts.registration.payload.clone());
         custom.extend(more);
         let input = self.url(&task.input_path);
         let callback = callback_url(&self.facts, &task.hook_key);
@@ -318,10 +321,13 @@ impl Desk {
         self.lock().callbacks.get(&task.number).cloned()
     }
 
-    /// Counts a document of structured data.
-    pub(crate) fn count_structured_data(&self) {
+    /// Counts a document of structured data, and keeps it while there is room.
+    pub(crate) fn keep_structured_data(&self, document: Document) {
         let mut inner = self.lock();
         inner.structured_data = inner.structured_data.saturating_add(1);
+        if inner.documents.len() < self.caps.assets {
+            inner.documents.push(document);
+        }
     }
 
     /// How many there are.

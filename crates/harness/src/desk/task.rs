@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 /// One task: one sample, one token.
@@ -24,6 +24,8 @@ pub(crate) struct Task {
     pub(crate) input_path: String,
     /// What the engine was given.
     pub(crate) payload: Value,
+    /// The custom fields in it; those of the registration if `None`.
+    pub(super) custom: Option<Map<String, Value>>,
     pub(super) progress: watch::Sender<Progress>,
 }
 

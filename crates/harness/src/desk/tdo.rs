@@ -22,6 +22,7 @@ pub(crate) struct Tdo {
     pub(crate) stop: Timestamp,
     pub(crate) created: Timestamp,
     pub(crate) modified: Timestamp,
+    /// Otherwise it was there before.
     pub(super) made_by_engine: bool,
 }
 
@@ -89,7 +90,7 @@ impl Desk {
         }
         inner.next += 1;
         let tdo = Tdo {
-            id: self.ids.digits("made tdo", inner.next, 9),
+            id: self.ids.digits("made tdo", inner.next, 12),
             task: task.number,
             name: new.name.unwrap_or_default(),
             description: new.description,

@@ -9,7 +9,10 @@ use super::{
     scalar::{DateTime, JsonData, UploadedFile},
     types::{EngineJwt, StructuredData, TdoView},
 };
-use crate::desk::{NewAsset, NewTdo, TdoChange};
+use crate::{
+    desk::{NewAsset, NewTdo, TdoChange},
+    task::Document,
+};
 
 /// A recording to be.
 #[derive(InputObject)]
@@ -168,8 +171,8 @@ pub(super) fn structured_data(caller: &Caller, input: CreateStructuredData) -> R
     if !caller.desk.add_output(task, "createStructuredData", "application/json", &Bytes::from(data.to_string()), false) {
         return Err(ApiError::capacity("this test run has taken as many results as it keeps"));
     }
-    caller.desk.count_structured_data();
-    let id = input.id.unwrap_or_else(|| ID(format!("{}_{}", task.id, caller.desk.structured_data_made())));
+    let id = input.id.unwrap_or_else(|| ID(format!("{}_{}", task.id, caller.desk.structured_data_made() + 1)));
+    caller.desk.keep_structured_data(Document { schema: cut(input.schema_id.0.clone()), id: cut(id.0.clone()), data: data.clone() });
     Ok(StructuredData { id, schema_id: input.schema_id, data: JsonData(data) })
 }
 

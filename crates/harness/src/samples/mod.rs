@@ -197,6 +197,11 @@ fn essence(format: &str) -> &str {
     format.split_once(';').map_or(format, |(essence, _)| essence).trim()
 }
 
+/// Whether an engine that takes `formats` takes a file of this type.
+pub fn takes(formats: &[String], mime_type: &str) -> bool {
+    is_listed(formats, &essence(mime_type).to_ascii_lowercase())
+}
+
 /// Whether `formats` contain `mime`, with or without parameters or by a wildcard.
 fn is_listed(formats: &[String], mime: &str) -> bool {
     let major = mime.split_once('/').map_or(mime, |(major, _)| major);

@@ -3,12 +3,15 @@
 pub mod access_token;
 pub mod address;
 pub mod credentials;
+pub mod engine_token;
 mod fresh;
 pub mod needs;
+pub mod party;
 pub mod permission;
 pub mod registry;
 pub mod secret;
 pub mod session;
+pub mod signature;
 pub mod throttle;
 pub mod token_endpoint;
 pub mod windows;
@@ -18,6 +21,7 @@ use model::{
     id::{OrganizationId, TokenId, UserId},
     name::RepoName,
 };
+use party::Party;
 use permission::{Permission, Role};
 use store::{
     audit::Deed,
@@ -38,6 +42,17 @@ pub async fn bearer(app: &App, token: &str, address: &str) -> Result<Caller, Pro
         Ok(caller) => Ok(Caller::clone(&caller)),
         Err(Problem::LoginFailed) => Err(Problem::Unauthenticated),
         Err(problem) => Err(problem),
+    }
+}
+
+/// Whoever has a bearer token of the API: a person or their program, or an engine.
+///
+/// # Errors
+/// As [`bearer`].
+pub async fn party(app: &App, token: &str, address: &str) -> Result<Party, Problem> {
+    match token.bytes().filter(|byte| *byte == b'.').count() {
+        2 => app.engine_tokens.read(token).map(Party::Engine).ok_or(Problem::Unauthenticated),
+        _ => bearer(app, token, address).await.map(Party::Person),
     }
 }
 

@@ -58,6 +58,10 @@ pub enum Permission {
     ReadAudit,
     /// See engines, builds, reports, unclaimed pushes.
     ReadEngines,
+    /// See jobs, tasks, recordings and their files.
+    ReadTasks,
+    /// Make jobs and recordings, hand in files and results.
+    RunTasks,
     /// Answer for known vulnerabilities.
     WaiveVulnerabilities,
     /// Register engines, act on builds.
@@ -79,6 +83,8 @@ pub const TABLE: &[(Permission, &str, &[Role])] = &[
     (Permission::PushImages, "pushing images", &[Developer]),
     (Permission::ReadAudit, "reading the audit log", &[Reviewer, Admin, Operator]),
     (Permission::ReadEngines, "reading engines", &[Developer, Reviewer, Admin, Operator]),
+    (Permission::ReadTasks, "reading jobs and recordings", &[Developer, Reviewer, Admin, Operator]),
+    (Permission::RunTasks, "making jobs and recordings", &[Developer, Admin]),
     (Permission::WaiveVulnerabilities, "waiving vulnerabilities", &[Reviewer, Admin, Operator]),
     (Permission::WriteEngines, "changing engines and builds", &[Developer]),
 ];
@@ -116,6 +122,8 @@ mod tests {
             Permission::PushImages,
             Permission::ReadAudit,
             Permission::ReadEngines,
+            Permission::ReadTasks,
+            Permission::RunTasks,
             Permission::WaiveVulnerabilities,
             Permission::WriteEngines,
         ] {

@@ -30,6 +30,7 @@ use crate::{
     app::App,
     auth::{Caller, permission::Permission},
     clock,
+    engine_usage::usage_of,
     error::Problem,
     ops::{
         act_on_build::{Wanted, act_on_build, standing_of},
@@ -49,7 +50,14 @@ async fn live(app: &App, engine: &Engine) -> Result<Option<Live>, Problem> {
     let Some(build) = builds::live(app.db.read(), engine.id).await? else { return Ok(None) };
     let history = builds::history(app.db.read(), build.id).await?;
     let by = history.iter().rev().find(|line| line.actor != "system").map_or_else(String::new, |line| line.actor.clone());
-    Ok(Some(Live { version: build.version, since: build.life.deployed_at, by, health: app.instances.health(build.id), id: build.id }))
+    Ok(Some(Live {
+        version: build.version,
+        since: build.life.deployed_at,
+        by,
+        health: app.instances.health(build.id),
+        id: build.id,
+        used: usage_of(app, engine).await?,
+    }))
 }
 
 /// `GET /builds/{id}/act/{action}`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use model::{build::BuildStatus, engine};
 use serde_json::Value;
-use store::{builds, engines::Engine as Row};
+use store::{builds, engines::Engine as Row, tasks::Of};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -14,8 +14,9 @@ use super::{
     category::EngineCategory,
     page::{Page, Wanted},
     scalars::{DateTime, JsonData},
+    task::{self, EngineUsage, Task, TaskStatus},
 };
-use crate::error::Problem;
+use crate::{engine_usage::usage_of, error::Problem};
 
 /// What an engine may reach over the network.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -302,6 +303,23 @@ impl Engine {
 
     async fn is_conductor(&self) -> bool {
         false
+    }
+
+    /// Who used it within the last seven days, and what it is doing now: to be seen before it is paused or another build takes its place.
+    async fn usage(&self, ctx: &Context<'_>) -> Result<EngineUsage> {
+        Ok(EngineUsage(usage_of(app(ctx), &self.0).await?))
+    }
+
+    /// Tasks for it, newest first.
+    async fn tasks(
+        &self,
+        ctx: &Context<'_>,
+        status: Option<Vec<TaskStatus>>,
+        offset: Option<i64>,
+        limit: Option<i64>,
+    ) -> Result<Page<Task>> {
+        let of = Of::Engine(self.0.id.to_string());
+        task::page(ctx, self.0.organization, of, status, Wanted::new(offset, limit)).await
     }
 
     /// Builds, newest first; deleted ones only when asked for by status.

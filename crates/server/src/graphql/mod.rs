@@ -1,5 +1,6 @@
 //! The API at `/v3/graphql`: thin resolvers over `store` reads and `ops` deeds, with the names of the GraphQL contract.
 
+mod absent;
 mod account;
 mod account_mutation;
 mod build;
@@ -15,6 +16,11 @@ mod repository;
 mod request;
 mod review;
 mod scalars;
+mod task;
+mod task_input;
+mod task_mutation;
+mod task_query;
+mod tdo;
 mod token;
 mod unclaimed_push;
 mod vulnerability;
@@ -30,7 +36,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     app::App,
-    auth::{Caller, needs},
+    auth::{Caller, needs, party::Party},
     error::Problem,
     ops::act_on_build::standing_of,
     standing::{House, Standing},
@@ -39,12 +45,18 @@ use crate::{
 /// All reads.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Reads(query::Query, waiver::WaiverQuery);
+pub struct Reads(query::Query, task_query::TaskQuery, waiver::WaiverQuery);
 
 /// All deeds.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Deeds(account_mutation::AccountMutation, engine_mutation::EngineMutation, mutation::IdentityMutation, waiver::WaiverMutation);
+pub struct Deeds(
+    account_mutation::AccountMutation,
+    engine_mutation::EngineMutation,
+    mutation::IdentityMutation,
+    task_mutation::TaskMutation,
+    waiver::WaiverMutation,
+);
 
 /// The schema; [`App`] and the caller come with each request.
 pub type GateSchema = Schema<Reads, Deeds, EmptySubscription>;
@@ -58,6 +70,7 @@ const MAX_COMPLEXITY: usize = 1_000;
 /// Builds the schema.
 pub fn schema() -> GateSchema {
     Schema::build(Reads::default(), Deeds::default(), EmptySubscription)
+        .register_output_type::<page::AnyPage>()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .limit_recursive_depth(32)
@@ -72,7 +85,7 @@ pub fn sdl() -> String {
 /// Who calls, and from where.
 #[derive(Clone, Debug)]
 struct Visitor {
-    caller: Option<Caller>,
+    party: Option<Party>,
     token: Option<String>,
     address: String,
     /// The rules of the caller's organization, read once where nothing changes them in between: for a query.
@@ -101,14 +114,20 @@ fn visitor<'a>(ctx: &async_graphql::Context<'a>) -> &'a Visitor {
     ctx.data_unchecked::<Visitor>()
 }
 
-/// Who asks, if they may use the field that is being resolved (`auth::needs`). What hangs on another field needs what that one needs.
+/// A person or their program, if they may use the field that is being resolved. An engine is told that this is nothing for it.
 fn caller<'a>(ctx: &async_graphql::Context<'a>) -> Result<&'a Caller, async_graphql::Error> {
-    let caller = visitor(ctx).caller.as_ref().ok_or(Problem::Unauthenticated)?;
-    if ctx.path_node.is_some_and(|node| node.parent.is_none()) {
+    Ok(party(ctx)?.person()?)
+}
+
+/// Who asks, if they may use the field that is being resolved (`auth::needs`). What hangs on another field needs what that one needs. The
+/// token of an engine is good for its own things; whatever is resolved looks whether they are.
+fn party<'a>(ctx: &async_graphql::Context<'a>) -> Result<&'a Party, Problem> {
+    let party = visitor(ctx).party.as_ref().ok_or(Problem::Unauthenticated)?;
+    if let (Party::Person(caller), true) = (party, ctx.path_node.is_some_and(|node| node.parent.is_none())) {
         let unstated = || Problem::NotAllowed("nobody may use this field, because what it needs is not stated".into());
         needs::of_field(ctx.field().name()).ok_or_else(unstated)?.check(caller)?;
     }
-    Ok(caller)
+    Ok(party)
 }
 
 impl From<Problem> for async_graphql::Error {

@@ -1,6 +1,6 @@
 //! Pages of lists (GraphQL contract §3): the type of every `...List`.
 
-use async_graphql::{OutputType, SimpleObject};
+use async_graphql::{Interface, OutputType, SimpleObject};
 
 use super::{
     account::{AuditEntry, OrganizationUser},
@@ -9,6 +9,8 @@ use super::{
     engine::Engine,
     repository::Repository,
     review::ReviewItem,
+    task::{Job, Task},
+    tdo::{Asset, Tdo},
     unclaimed_push::UnclaimedPush,
     waiver::Waiver,
 };
@@ -18,12 +20,16 @@ const MOST: i64 = 1000;
 
 /// One page.
 #[derive(SimpleObject)]
+#[graphql(concrete(name = "AssetList", params(Asset)))]
 #[graphql(concrete(name = "AuditLog", params(AuditEntry)))]
 #[graphql(concrete(name = "BuildList", params(Build)))]
 #[graphql(concrete(name = "EngineCategoryList", params(EngineCategory)))]
 #[graphql(concrete(name = "EngineList", params(Engine)))]
+#[graphql(concrete(name = "JobList", params(Job)))]
 #[graphql(concrete(name = "RepositoryList", params(Repository)))]
 #[graphql(concrete(name = "ReviewQueue", params(ReviewItem)))]
+#[graphql(concrete(name = "TDOList", params(Tdo)))]
+#[graphql(concrete(name = "TaskList", params(Task)))]
 #[graphql(concrete(name = "UnclaimedPushList", params(UnclaimedPush)))]
 #[graphql(concrete(name = "UserList", params(OrganizationUser)))]
 #[graphql(concrete(name = "WaiverList", params(Waiver)))]
@@ -33,6 +39,25 @@ pub struct Page<T: OutputType> {
     count: usize,
     offset: i64,
     limit: i64,
+}
+
+/// What every page has in common, for clients that ask for it by this name.
+#[derive(Interface)]
+#[graphql(name = "Page", field(name = "count", ty = "&usize"), field(name = "offset", ty = "&i64"), field(name = "limit", ty = "&i64"))]
+pub enum AnyPage {
+    Assets(Page<Asset>),
+    Audit(Page<AuditEntry>),
+    Builds(Page<Build>),
+    Categories(Page<EngineCategory>),
+    Engines(Page<Engine>),
+    Jobs(Page<Job>),
+    Repositories(Page<Repository>),
+    Reviews(Page<ReviewItem>),
+    Tasks(Page<Task>),
+    Tdos(Page<Tdo>),
+    Unclaimed(Page<UnclaimedPush>),
+    Users(Page<OrganizationUser>),
+    Waivers(Page<Waiver>),
 }
 
 /// Which page is asked for.

@@ -20,7 +20,7 @@ use super::{
     engine_input::{EngineFilter, EngineSortField},
     identity::{Organization, RightsListing, User},
     page::{Page, Wanted},
-    parse_id,
+    parse_id, party,
     repository::Repository,
     review::ReviewItem,
     scalars::JsonData,
@@ -53,6 +53,11 @@ impl Query {
 
     /// What may I do?
     async fn my_rights(&self, ctx: &Context<'_>) -> Result<RightsListing> {
+        if let Some(token) = party(ctx)?.token() {
+            let operations = ["asset:uri", "asset:all", "recording:read", "recording:update", "task:update"].map(str::to_owned).into();
+            let resources = serde_json::json!({ "Job": [token.job], "Task": [token.task], "TemporalDataObject": [token.tdo.to_string()] });
+            return Ok(RightsListing { operations, resources: JsonData(resources) });
+        }
         let caller = caller(ctx)?;
         let granted = permission::TABLE.iter().filter(|row| caller.may(row.0)).map(|row| row.1.to_owned()).collect();
         let only = caller.via.as_ref().and_then(|via| via.only.as_ref()).map(|(repository, _)| repository.to_string());

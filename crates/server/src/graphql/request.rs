@@ -5,8 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use async_graphql::parser::types::OperationType;
 use axum::{
-    body::Bytes,
-    extract::{ConnectInfo, FromRequest, Multipart, Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,10 +13,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
-use super::{MAX_COMPLEXITY, MAX_DEPTH, Visitor};
+mod form;
+
+use super::{MAX_COMPLEXITY, MAX_DEPTH, Visitor, absent};
 use crate::{
     app::App,
-    auth::{self, session},
+    asset_files::Sent,
+    auth::{self, party::Party, session},
     clock,
     error::Problem,
 };
@@ -35,53 +37,41 @@ struct Query {
     variables: Value,
     #[serde(default, rename = "operationName")]
     operation_name: Option<String>,
+    #[serde(skip)]
+    file: Option<Arc<Sent>>,
 }
 
 /// `POST /v3/graphql`.
 pub async fn handle(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let query = match read(request).await {
+    let visitor = match visitor(&app, peer, request.headers()).await {
+        Ok(visitor) => visitor,
+        Err(problem) => return problem.into_response(),
+    };
+    let query = match read(&app, request, visitor.party.is_some()).await {
         Ok(query) => query,
         Err(answer) => return answer,
     };
-    match execute(&app, peer, &headers, query).await {
+    match execute(&app, visitor, query).await {
         Ok(answer) => answer,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn read(request: Request) -> Result<Query, Response> {
+async fn read(app: &App, request: Request, may_send: bool) -> Result<Query, Response> {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("").to_lowercase();
+    if content_type.starts_with("multipart/form-data") {
+        return form::read(app, request, length, may_send).await;
+    }
     if length.is_some_and(|length: usize| length > MAX_BODY) {
         return Err(too_large(length));
-    }
-    if content_type.starts_with("multipart/form-data") {
-        return read_form(request).await;
     }
     if !content_type.starts_with("application/json") {
         let message = "send the query as application/json or multipart/form-data with a field \"query\"";
         return Err(Problem::invalid(message).into_response());
     }
-    let body = Bytes::from_request(request, &()).await.map_err(|_| too_large(length))?;
+    let body = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| too_large(length))?;
     serde_json::from_slice(&body).map_err(|error| malformed(&format!("the body is no JSON with a text field \"query\": {error}")))
-}
-
-async fn read_form(request: Request) -> Result<Query, Response> {
-    let mut form = Multipart::from_request(request, &()).await.map_err(|error| malformed(&error.body_text()))?;
-    let mut fields = Map::new();
-    while let Some(field) = form.next_field().await.map_err(|error| unreadable(&error))? {
-        let name = field.name().unwrap_or("").to_owned();
-        if matches!(name.as_str(), "query" | "variables" | "operationName") {
-            let text = field.text().await.map_err(|error| unreadable(&error))?;
-            fields.insert(name, text.into());
-        }
-    }
-    serde_json::from_value(Value::Object(fields)).map_err(|_| malformed("the form has no field \"query\""))
-}
-
-fn unreadable(error: &axum::extract::multipart::MultipartError) -> Response {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE { too_large(None) } else { malformed(&error.body_text()) }
 }
 
 fn malformed(message: &str) -> Response {
@@ -110,24 +100,37 @@ fn variables(value: Value) -> Result<Value, Problem> {
     }
 }
 
-async fn execute(app: &Arc<App>, peer: SocketAddr, headers: &HeaderMap, query: Query) -> Result<Response, Problem> {
+/// Who calls. Counted before anything is read of what they send.
+async fn visitor(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Visitor, Problem> {
     let token = session::bearer(headers).map(str::to_owned);
     let address = auth::address::of(peer.ip(), headers, &app.config.trusted_proxies);
-    let caller = match (&token, own_page(headers)) {
+    let party = match (&token, own_page(headers)) {
         (Some(token), _) => {
-            Some(auth::bearer(app, token, &address).await).filter(|caller| *caller != Err(Problem::Unauthenticated)).transpose()?
+            Some(auth::party(app, token, &address).await).filter(|party| *party != Err(Problem::Unauthenticated)).transpose()?
         }
-        (None, Some(cookie)) => session::caller(&app.db, cookie).await.ok(),
+        (None, Some(cookie)) => session::caller(&app.db, cookie).await.ok().map(Party::Person),
         (None, None) => None,
     };
-    app.windows.count(caller.as_ref(), token.as_deref().unwrap_or(&address), clock::now_ms())?;
+    let person = party.as_ref().and_then(|party| party.person().ok());
+    app.windows.count(person, token.as_deref().unwrap_or(&address), clock::now_ms())?;
+    Ok(Visitor { party, token, address, house: None })
+}
+
+async fn execute(app: &Arc<App>, mut visitor: Visitor, query: Query) -> Result<Response, Problem> {
     let document = harness::graphql::parse(&query.query).map_err(|error| Problem::invalid(error.to_string()))?;
+    let absent = absent::operations(&document, query.operation_name.as_deref());
+    if !absent.is_empty() {
+        return Ok(axum::Json(absent::refusal(&absent)).into_response());
+    }
     let only_reads = document.operations.iter().all(|(_, operation)| operation.node.ty == OperationType::Query);
-    let house = only_reads.then(OnceCell::new);
+    visitor.house = only_reads.then(OnceCell::new);
     let mut request = async_graphql::Request::new(query.query)
         .variables(async_graphql::Variables::from_json(variables(query.variables)?))
         .data(app.clone())
-        .data(Visitor { caller, token, address, house });
+        .data(visitor);
+    if let Some(file) = query.file {
+        request = request.data(file);
+    }
     if let Some(name) = query.operation_name {
         request = request.operation_name(name);
     }

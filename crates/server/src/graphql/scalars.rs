@@ -44,6 +44,35 @@ impl ScalarType for JsonData {
     }
 }
 
+/// Any JSON, under the scalar's older name; the fields that are old themselves have it. Variables declared with it are accepted everywhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Json(pub serde_json::Value);
+
+#[Scalar(name = "JSON")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value.into_json()?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
+    }
+}
+
+/// The file part of a multipart request. Its value in the query does not matter: there is one file, and the first field that wants it gets it.
+pub struct UploadedFile;
+
+#[Scalar(name = "UploadedFile")]
+impl ScalarType for UploadedFile {
+    fn parse(_: Value) -> InputValueResult<Self> {
+        Ok(Self)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Null
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,10 +61,12 @@ pub(crate) async fn run(app: Arc<App>, job: Job, worker: String) -> Result<(), J
             let under = deploy_settings(&engine);
             let ended = record_deploy(&app, build.id, Ended::Live { under: &under, reason: &reason }, &job, &worker).await;
             if let Some(Running::Process(former)) = former {
-                former.stop().await;
+                // The deploy does not wait for the task it works on.
+                tokio::spawn(async move { former.drain().await });
             }
             // When it did not become live after all, whoever keeps the instances takes it away.
             app.instances.look_again();
+            app.runs.look_again();
             ended?;
         }
     }
@@ -91,7 +93,7 @@ async fn place(app: &Arc<App>, build: &Build, engine: &Engine) -> Result<Result<
         }
     }
     Ok(match gate::deploy(app, engine, look().await?, lane("d")).await {
-        Placement::Placed(Placed::Live(instance)) => Ok(Running::Process(instance)),
+        Placement::Placed(Placed::Live(instance)) => Ok(Running::Process(Arc::new(instance))),
         Placement::Placed(Placed::PerTask) => Ok(Running::PerTask),
         Placement::Placed(Placed::Failed(reason)) => Err(format!("Deploying failed: {reason}")),
         Placement::Prevented(reason) => Err(reason),

@@ -9,7 +9,7 @@ use std::{
 
 use checks::evidence::Placement;
 use harness::Placed;
-use model::{build::BuildStatus, engine::DeploymentModel, id::BuildId, name::RepoName};
+use model::{build::BuildStatus, engine::DeploymentModel, id::BuildId, name::RepoName, run::RunRecord};
 use store::{builds, engines};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,8 @@ type Started = (BuildId, Result<Result<(), String>, JobError>);
 
 /// Works until `stop` is cancelled, and ends all engines then.
 pub async fn keep_instances(app: Arc<App>, stop: CancellationToken) {
-    let mut keeper = Keeper { app: app.clone(), trouble: HashMap::new(), starting: HashSet::new(), starts: JoinSet::new() };
+    let mut keeper =
+        Keeper { app: app.clone(), trouble: HashMap::new(), starting: HashSet::new(), starts: JoinSet::new(), drains: JoinSet::new() };
     loop {
         let soon = match keeper.look().await {
             Ok(()) => keeper.trouble.values().map(|one| one.next.saturating_duration_since(Instant::now())).min().unwrap_or(IDLE),
@@ -67,6 +68,7 @@ pub async fn keep_instances(app: Arc<App>, stop: CancellationToken) {
         }
     }
     keeper.starts.shutdown().await;
+    keeper.drains.shutdown().await;
     app.instances.stop_all().await;
 }
 
@@ -75,6 +77,7 @@ struct Keeper {
     trouble: HashMap<BuildId, Trouble>,
     starting: HashSet<BuildId>,
     starts: JoinSet<Started>,
+    drains: JoinSet<Option<RunRecord>>,
 }
 
 impl Keeper {
@@ -91,9 +94,11 @@ impl Keeper {
             if !stays(&app, build).await?
                 && let Some(Running::Process(instance)) = app.instances.take(build)
             {
-                instance.stop().await;
+                // No new task finds it; the one it works on comes to its end.
+                self.drains.spawn(async move { instance.drain().await });
             }
         }
+        while self.drains.try_join_next().is_some() {}
         let live = builds::all_live(app.db.read()).await?;
         self.trouble.retain(|build, one| live.contains(build) && Instant::now() < one.next + WELL);
         let known = app.instances.builds();
@@ -162,7 +167,7 @@ async fn start(app: &Arc<App>, id: BuildId) -> Result<Result<(), String>, JobErr
     };
     let lane = Lane { run_id: format!("{}-l{}", id.0.simple(), clock::now_ms()), log: log_of(app, id)?, spent: Duration::ZERO };
     let running = match gate::deploy(app, &engine, looked, lane).await {
-        Placement::Placed(Placed::Live(instance)) => Running::Process(instance),
+        Placement::Placed(Placed::Live(instance)) => Running::Process(Arc::new(instance)),
         Placement::Placed(Placed::PerTask) => Running::PerTask,
         Placement::Placed(Placed::Failed(reason)) | Placement::Prevented(reason) => return Ok(Err(reason)),
         Placement::Refused(refusal) => return Ok(Err(refusal.reason)),
@@ -170,6 +175,7 @@ async fn start(app: &Arc<App>, id: BuildId) -> Result<Result<(), String>, JobErr
     if let Some(Running::Process(former)) = app.instances.keep(id, running) {
         former.stop().await;
     }
+    app.runs.look_again();
     // Paused while it was being started: whoever looks next takes it away.
     app.instances.look_again();
     app.tell(id);

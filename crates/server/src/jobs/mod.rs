@@ -6,6 +6,7 @@ mod deploy_build;
 mod keep_instances;
 mod rematch_builds;
 mod review_build;
+mod run_tasks;
 mod take_pushes;
 mod watch_advisories;
 
@@ -28,6 +29,7 @@ pub use collect_garbage::collect_garbage;
 #[cfg(test)]
 pub(crate) use deploy_build::run as run_deploy;
 pub use keep_instances::keep_instances;
+pub use run_tasks::run_tasks;
 pub use take_pushes::take_pushes;
 pub use watch_advisories::watch_advisories;
 

@@ -13,7 +13,10 @@ use store::{
     engines::{self, Engine},
 };
 
-use super::apply_event::{NotApplied, SYSTEM, apply_event};
+use super::{
+    apply_event::{NotApplied, SYSTEM, apply_event},
+    record_task::abort_tasks,
+};
 use crate::{
     app::App,
     auth::{Caller, permission::Permission},
@@ -98,6 +101,7 @@ pub async fn set_engine_state(app: &App, caller: &Caller, id: EngineId, deed: En
         EngineDeed::Delete => carry(&mut tx, id, Event::EngineDeleted, caller).await?,
         EngineDeed::Enable | EngineDeed::Undelete => Vec::new(),
     };
+    let ended = if deed == EngineDeed::Delete { abort_tasks(&mut tx, id, &caller.email).await? } else { Vec::new() };
     let note = Deed {
         organization: engine.organization,
         at: engine.modified_at,
@@ -110,6 +114,7 @@ pub async fn set_engine_state(app: &App, caller: &Caller, id: EngineId, deed: En
     tx.commit().await?;
     tracing::info!(engine = %id, deed = deed.as_str(), user = %caller.user, "the state of an engine was changed");
     app.instances.look_again();
+    ended.iter().for_each(|task| app.runs.end(task));
     touched.into_iter().for_each(|build| app.tell(build));
     Ok(engine)
 }

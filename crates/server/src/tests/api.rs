@@ -177,6 +177,7 @@ impl Api {
             ("ID", _) => format!("\"{UNKNOWN}\""),
             ("String", _) => "\"x\"".to_owned(),
             ("Boolean", _) => "true".to_owned(),
+            ("UploadedFile", _) => "\"file\"".to_owned(),
             ("DateTime", _) => format!("\"{}\"", crate::clock::iso(crate::clock::now_ms() + 86_400_000)),
             ("JSON" | "JSONData", _) => "{}".to_owned(),
             ("Int" | "Float", _) => "1".to_owned(),

@@ -11,7 +11,7 @@ use super::{
 use crate::graphql::MAX_BODY;
 
 /// What a field may answer with.
-const NAMES: [&str; 4] = ["not_found", "not_allowed", "invalid_input", "rate_limited"];
+const NAMES: [&str; 6] = ["capacity_exceeded", "invalid_input", "not_allowed", "not_found", "not_implemented", "rate_limited"];
 
 /// Literals that a type takes and a person would not write.
 fn odd(leaf: &Leaf, deleted: &[(&'static str, String)]) -> Vec<String> {

@@ -24,7 +24,12 @@ pub const REV: &str = "rev@example.org";
 
 /// An engine of the first account, and a reviewer.
 pub async fn started() -> (World, String) {
-    let world = World::running(|_| {}, sandbox()).await;
+    started_with(|_| {}).await
+}
+
+/// The same with other settings.
+pub async fn started_with(change: impl FnOnce(&mut crate::config::Config)) -> (World, String) {
+    let world = World::running(change, sandbox()).await;
     world.person(REV, 1, "reviewer").await;
     let engine = world
         .as_person(

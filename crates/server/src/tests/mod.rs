@@ -10,6 +10,7 @@ mod journey;
 mod permissions;
 mod rights;
 mod system_cells;
+mod tasks;
 mod throttling;
 mod tokens;
 mod tools;

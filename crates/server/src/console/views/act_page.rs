@@ -5,9 +5,12 @@ use model::{
     build::{BuildStatus, Event},
     id::BuildId,
 };
-use store::{builds::Build, engines::Engine};
+use store::{builds::Build, engine_use::Use, engines::Engine};
 
-use super::{shell::Shell, words::When};
+use super::{
+    shell::Shell,
+    words::{When, count},
+};
 use crate::instances::Health;
 
 /// What runs now for the engine.
@@ -22,6 +25,8 @@ pub struct Live {
     pub by: String,
     /// How it is.
     pub health: Health,
+    /// Who used it lately, and what it is doing.
+    pub used: Use,
 }
 
 /// What is acted on.
@@ -58,6 +63,7 @@ pub struct ActPage {
     is_grave: bool,
     consequences: Vec<String>,
     now: Option<(String, Option<When>)>,
+    used: Option<(String, Option<When>)>,
     back: String,
     action: String,
     seen: String,
@@ -111,6 +117,7 @@ impl ActPage {
             button,
             is_grave,
             consequences,
+            used: live.as_ref().map(|live| (used(&live.used), live.used.last_at.map(|at| When::new(at, now)))),
             now: live.map(|live| (running(&live), live.since.map(|at| When::new(at, now)))),
             action: format!("{back}/act/{word}"),
             back,
@@ -137,13 +144,38 @@ fn running(live: &Live) -> String {
     format!("Build {} is live{by}; {health}.", live.version)
 }
 
+/// Who used it lately and what it is doing, in two sentences.
+fn used(used: &Use) -> String {
+    let lately = match used.lately_by.as_slice() {
+        [] => "Nobody asked for a task within the last seven days".to_owned(),
+        names => format!("{} within the last seven days, by {}", count(used.lately.unsigned_abs(), "task"), names.join(", ")),
+    };
+    let now = match (used.running, used.waiting) {
+        (0, 0) => "It works on nothing now".to_owned(),
+        (running, 0) => format!("It works on {} now, which is done to its end", count(running.unsigned_abs(), "task")),
+        (0, waiting) => format!("{} for it now", waiting_words(waiting)),
+        (running, waiting) => {
+            format!(
+                "It works on {} now, which is done to its end, and {} for it",
+                count(running.unsigned_abs(), "task"),
+                waiting_words(waiting)
+            )
+        }
+    };
+    format!("{lately}. {now}.")
+}
+
+fn waiting_words(waiting: i64) -> String {
+    format!("{} wait{}", count(waiting.unsigned_abs(), "task"), if waiting == 1 { "s" } else { "" })
+}
+
 type Words = (String, &'static str, bool, Vec<String>);
 
 fn of_build(build: &Build, event: Event, engine: &Engine, live: Option<&Live>) -> Words {
     let (n, name) = (build.version, &engine.name);
     let other = live.filter(|live| live.id != build.id);
     let replaced = other.map(|live| format!("Build {} is live now. It is paused at the same moment, without a gap.", live.version));
-    let stops = "Its engine is ended, and no other build is live then: tasks for it fail until a build is deployed.".to_owned();
+    let stops = "Its engine ends when the task it works on is done. No other build is live then: tasks that wait go on waiting, and new ones are refused.".to_owned();
     let mut say = Vec::new();
     let (verb, button, is_grave) = match event {
         Event::Submit => {
@@ -207,7 +239,8 @@ fn of_build(build: &Build, event: Event, engine: &Engine, live: Option<&Live>) -
 
 fn of_engine(action: &str, engine: &Engine, live: Option<&Live>, back_to: Option<i64>) -> Words {
     let name = &engine.name;
-    let pauses = live.map(|live| format!("Build {} is live and is paused; tasks fail until a build is live again.", live.version));
+    let pauses = live
+        .map(|live| format!("Build {} is live and is paused; tasks that wait go on waiting until a build is live again.", live.version));
     match action {
         "disable" => {
             let mut say: Vec<String> = pauses.into_iter().collect();
@@ -261,6 +294,14 @@ mod tests {
             since: Some(0),
             by: "dev@example.org".into(),
             health: Health::Runs { ready_ms: 40 },
+            used: Use {
+                last_at: Some(5_000),
+                last_by: Some("app@example.org".into()),
+                lately_by: vec!["app@example.org".into()],
+                lately: 3,
+                running: 1,
+                waiting: 2,
+            },
         }
     }
 
@@ -269,6 +310,8 @@ mod tests {
         let html = html(BuildStatus::Approved, Event::Deploy, true, Some(other()));
         for part in [
             "Build 2 is live, last touched by dev@example.org",
+            "3 tasks within the last seven days, by app@example.org",
+            "It works on 1 task now, which is done to its end, and 2 tasks wait for it.",
             "It is paused at the same moment",
             "everything stays as it is now",
             "name=\"seen\" value=\"approved\"",

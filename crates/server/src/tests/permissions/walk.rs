@@ -79,6 +79,13 @@ fn told(answer: &Value, id: &str) -> String {
     answer.to_string().replace(id, "ID")
 }
 
+/// Ids that are somebody's words and lead to nothing here: they are kept or not looked at.
+fn is_free(path: &str) -> bool {
+    let unread =
+        ["applicationId", "clusterId", "jobTemplateId", "parentFolderId", "scheduledJobId", "schemaId", "sourceId", "taskTemplateId"];
+    unread.iter().any(|name| path.ends_with(name)) || path.contains("sourceData")
+}
+
 #[tokio::test]
 async fn what_is_of_another_organization_is_not_there() {
     let world = world().await;
@@ -88,7 +95,8 @@ async fn what_is_of_another_organization_is_not_there() {
     let is_id = |field: &Field, path: &str, scalar: &str| {
         // An engine's id is chosen freely, and one that is taken is taken.
         let chosen = field.name == "createEngine" && path == "input.id";
-        (scalar == "ID" && !chosen && !path.ends_with("categoryId")) || (field.name == "setRepositoryPublic" && path == "name")
+        (scalar == "ID" && !chosen && !is_free(path) && !path.ends_with("categoryId"))
+            || (field.name == "setRepositoryPublic" && path == "name")
     };
     let mut asked = 0;
     for field in &api.roots {
@@ -119,7 +127,7 @@ async fn what_is_of_another_organization_is_not_there() {
                     assert_eq!(told(foreign, id), told(nothing, unknown), "{query}");
                     let is_list = foreign["data"][&field.name]["count"].is_u64();
                     // A document without statements, or waivers that hold for every engine, come before the engine.
-                    let exempt = ["importVex", "waivers"].contains(&field.name.as_str());
+                    let exempt = ["createStructuredData", "importVex", "waivers"].contains(&field.name.as_str());
                     assert!(error_name(foreign) == "not_found" || is_list || exempt, "{query}: {foreign}");
                     asked += 1;
                 }
