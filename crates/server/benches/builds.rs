@@ -1,8 +1,8 @@
 //! Many builds in the database: how long the pages of an engine and of the queue take, and one decision until it is on the disk, with ten
 //! thousand builds, a hundred thousand and a million, over 1,000 engines of one organization.
 //!
-//! `scripts/bench builds` prints the table. Rows are made by SQL; each build has a manifest and four lines of history; one in a hundred waits
-//! for a decision. Everything is asked over HTTP of the running server, by one client, engines at random.
+//! `scripts/bench builds` prints the table. Rows are made by SQL; each build has a manifest and four lines of history; one in 25 waits for a
+//! decision. Everything is asked over HTTP of the running server, by one client, engines at random.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::{
@@ -66,17 +66,17 @@ async fn fill(file: &Path, from: i64, to: i64) -> Result<()> {
         );
         run(&mut db, engines, 0, ENGINES, "").await?;
     }
-    // The fifth of some engines is live, and nothing runs for it here; one in a hundred waits for a decision, and of one in a hundred a
+    // The fifth of some engines is live, and nothing runs for it here; one in 25 waits for a decision, and of one in a hundred a
     // refusal is appealed.
     let builds = format!(
         "{numbers} INSERT INTO builds (id, engine_id, version, status, repository, tag, digest, manifest, pushed_by, pushed_at, created_at,
              modified_at, organization_id, phase, submitted_at, submitted_by, appealed_at, deployed_at, errors, warnings)
          SELECT {ID}, {ENGINE}, i / 1000 + 1,
-             CASE WHEN i / 1000 = 4 AND i % 100 = 0 THEN 'deployed' WHEN i % 101 = 7 THEN 'pending' WHEN i % 101 = 8 THEN 'disapproved'
+             CASE WHEN i / 1000 = 4 AND i % 100 = 0 THEN 'deployed' WHEN i % 25 = 7 THEN 'pending' WHEN i % 101 = 8 THEN 'disapproved'
                   WHEN i % 7 = 0 THEN 'invalid' WHEN i % 7 = 1 THEN 'deleted' WHEN i % 7 = 2 THEN 'approved' WHEN i % 7 = 3 THEN 'available'
                   ELSE 'paused' END,
              '1/engine-' || (i % 1000), 'v' || (i / 1000), 'sha256:' || printf('%064x', i), $3, 'dev@example.org', i, i, i, 1,
-             CASE WHEN i % 101 = 7 THEN 'awaiting-approval' END, i, 'dev@example.org',
+             CASE WHEN i % 25 = 7 THEN 'awaiting-approval' END, i, 'dev@example.org',
              CASE WHEN i % 101 = 8 THEN i END, i, 0, i % 3
          FROM n ORDER BY 1"
     );
@@ -211,7 +211,7 @@ async fn main() -> Result<()> {
         let server = start(&data).await?;
         let db: &Db = &server.app.db;
         let user = accounts::user_by_email(db.read(), EMAIL).await?.context("the account of the first start")?;
-        let token = session::begin(db, user.id).await?;
+        let token = session::begin(db, user.id).await.map_err(|problem| anyhow::anyhow!(problem.message()))?;
         let engines: Vec<String> = sqlx::query_scalar("SELECT id FROM engines").fetch_all(db.read()).await?;
         // Not of the first page, which is looked at as well.
         let pending: Vec<(String, String)> =
