@@ -2,6 +2,8 @@
 //! was stored reads back.
 #![no_main]
 
+use std::sync::Arc;
+
 use image::{Caps, LayerEvidence, LayerReader, Tree};
 use libfuzzer_sys::fuzz_target;
 use model::digest::Digest;
@@ -20,7 +22,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(found.digest, Digest::of(bytes));
     assert!(found.diff_id.is_some() || found.broken().is_some());
     assert_eq!(LayerEvidence::from_bytes(&found.to_bytes().expect("evidence is always storable")).expect("and readable"), found);
-    let tree = Tree::merge(&[&found, &found]);
+    let found = Arc::new(found);
+    let tree = Tree::merge(&[found.clone(), found]);
     for node in tree.iter() {
         let _ = tree.resolve(&node.entry.path);
     }

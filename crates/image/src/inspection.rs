@@ -64,7 +64,7 @@ pub fn inspect(
     };
     let config = ImageConfig::parse(&bytes, &image.config.digest)?;
     let layers = evidence(source, &image.layers, &caps, known)?;
-    let tree = Tree::merge(&layers.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    let tree = Tree::merge(&layers);
     Ok(Inspection { image, config, layers, tree })
 }
 

@@ -2,19 +2,21 @@
 
 mod merge;
 
+use std::{ops::Range, sync::Arc};
+
 use crate::evidence::{Entry, EntryKind, LayerEvidence};
 
 /// Symbolic links followed for one path, as Linux does.
 const LINKS: usize = 40;
 
 /// A file, directory or link of the image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node<'a> {
     /// Index of the layer it comes from, 0 at the bottom.
     pub layer: usize,
     /// The member. A directory that the topmost layer with something in it does not list has mode 0755 and owner 0:0, as on disk. Never a
     /// whiteout or an opaque marker; a hard link has become what it links to, under its own path.
-    pub entry: Entry,
+    pub entry: &'a Entry,
     /// Where the content of a file is: index of the layer, and index in its [`LayerEvidence::entries`] (for a hard link, those of its target).
     pub content: Option<(usize, usize)>,
 }
@@ -42,48 +44,114 @@ pub enum ResolveError {
     },
 }
 
-/// The merged view.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The merged view. It shares the entries of its layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
-    root: Node,
+    pile: Pile,
+    root: Option<Slot>,
     /// Everything else, in the order of the paths' bytes.
-    nodes: Vec<Node>,
+    slots: Vec<Slot>,
 }
 
-impl Default for Tree {
-    fn default() -> Self {
-        Self { root: implied(0, ""), nodes: Vec::new() }
+/// What the nodes are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Pile {
+    layers: Vec<Arc<LayerEvidence>>,
+    /// Entries that no layer has: directories that are not listed, and what hard links are.
+    own: Vec<Entry>,
+}
+
+/// A node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    layer: u32,
+    entry: Place,
+    content: Option<(u32, u32)>,
+}
+
+/// Where its entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Index in its layer.
+    Layer(u32),
+    /// Index in [`Pile::own`].
+    Own(u32),
+}
+
+/// The root of an image whose layers do not list it.
+static ROOT: Entry = Entry { path: String::new(), kind: EntryKind::Dir, mode: 0o755, uid: 0, gid: 0, size: 0 };
+
+impl Pile {
+    fn entry(&self, slot: &Slot) -> &Entry {
+        let found = match slot.entry {
+            Place::Layer(at) => self.layers.get(slot.layer as usize).and_then(|layer| layer.entries.get(at as usize)),
+            Place::Own(at) => self.own.get(at as usize),
+        };
+        found.unwrap_or(&ROOT)
     }
-}
 
-/// A directory its layer does not list.
-fn implied(layer: usize, path: &str) -> Node {
-    let entry = Entry { path: path.to_owned(), kind: EntryKind::Dir, mode: 0o755, uid: 0, gid: 0, size: 0 };
-    Node { layer, entry, content: None }
+    fn path(&self, slot: &Slot) -> &str {
+        &self.entry(slot).path
+    }
+
+    fn is_dir(&self, slot: &Slot) -> bool {
+        self.entry(slot).kind == EntryKind::Dir
+    }
+
+    /// Where a path stands among slots that are in order, or where it would.
+    fn find(&self, slots: &[Slot], path: &str) -> Result<usize, usize> {
+        slots.binary_search_by(|slot| self.path(slot).cmp(path))
+    }
+
+    /// Where everything inside a directory stands among slots that are in order.
+    fn inside(&self, slots: &[Slot], path: &str) -> Range<usize> {
+        if path.is_empty() {
+            return 0..slots.len();
+        }
+        // From the first to the first behind them: `0` follows `/`.
+        let place = |end: &str| self.find(slots, &format!("{path}{end}")).unwrap_or_else(|at| at);
+        place("/")..place("0")
+    }
 }
 
 impl Tree {
     /// Merges layers, bottom to top: whiteouts, opaque directories, replaced files and directories, hard links.
-    pub fn merge(layers: &[&LayerEvidence]) -> Self {
-        let nodes = layers.iter().enumerate().fold(Vec::new(), |nodes, (layer, evidence)| {
-            merge::in_one_go(nodes, layer, evidence).unwrap_or_else(|nodes| merge::one_by_one(nodes, layer, evidence))
-        });
-        Self { root: root(layers), nodes }
+    pub fn merge(layers: &[Arc<LayerEvidence>]) -> Self {
+        let mut pile = Pile { layers: layers.to_vec(), own: Vec::new() };
+        let mut slots = Vec::new();
+        for (at, layer) in layers.iter().enumerate() {
+            slots = merge::in_one_go(&mut pile, slots, at, layer).unwrap_or_else(|slots| merge::one_by_one(&mut pile, slots, at, layer));
+        }
+        let top = layers.last().map_or(&[][..], |layer| &layer.entries);
+        // As the topmost layer has it.
+        let listed = top.iter().rposition(|entry| entry.path.is_empty() && entry.kind != EntryKind::OpaqueDir);
+        let root = listed.map(|at| Slot { layer: (layers.len() - 1) as u32, entry: Place::Layer(at as u32), content: None });
+        Self { pile, root, slots }
+    }
+
+    fn node(&self, slot: &Slot) -> Node<'_> {
+        let content = slot.content.map(|(layer, at)| (layer as usize, at as usize));
+        Node { layer: slot.layer as usize, entry: self.pile.entry(slot), content }
+    }
+
+    fn root(&self) -> Node<'_> {
+        let implied = || Node { layer: self.pile.layers.len().saturating_sub(1), entry: &ROOT, content: None };
+        self.root.as_ref().map_or_else(implied, |slot| self.node(slot))
     }
 
     /// What is at `path` itself (a symbolic link is not followed, in none of its parts). Leading slashes do not matter.
-    pub fn get(&self, path: &str) -> Option<&Node> {
+    pub fn get(&self, path: &str) -> Option<Node<'_>> {
         match path.trim_start_matches('/') {
-            "" => Some(&self.root),
-            path => find(&self.nodes, path).ok().and_then(|at| self.nodes.get(at)),
+            "" => Some(self.root()),
+            path => self.pile.find(&self.slots, path).ok().and_then(|at| self.slots.get(at)).map(|slot| self.node(slot)),
         }
     }
 
     /// What `path` means to a process in the container: symbolic links followed, never out of the image. `..` above the root is the root.
-    pub fn resolve(&self, path: &str) -> Result<&Node, ResolveError> {
+    pub fn resolve(&self, path: &str) -> Result<Node<'_>, ResolveError> {
         let parts = |path: &str| path.split('/').rev().filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect::<Vec<_>>();
         let mut left = parts(path);
-        let mut node = &self.root;
+        let mut node = self.root();
         let mut links = 0;
         while let Some(part) = left.pop() {
             if node.entry.kind != EntryKind::Dir {
@@ -91,7 +159,7 @@ impl Tree {
             }
             let at = &node.entry.path;
             if part == ".." {
-                node = self.get(at.rsplit_once('/').map_or("", |(parent, _)| parent)).unwrap_or(&self.root);
+                node = self.get(at.rsplit_once('/').map_or("", |(parent, _)| parent)).unwrap_or_else(|| self.root());
                 continue;
             }
             let next = if at.is_empty() { part } else { format!("{at}/{part}") };
@@ -105,7 +173,7 @@ impl Tree {
                 return Err(ResolveError::Loop { path: path.to_owned() });
             }
             if target.starts_with('/') {
-                node = &self.root;
+                node = self.root();
             }
             left.extend(parts(target));
         }
@@ -113,46 +181,25 @@ impl Tree {
     }
 
     /// Everything but the root, in the order of the paths' bytes.
-    pub fn iter(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Node<'_>> {
+        self.slots.iter().map(|slot| self.node(slot))
     }
 
     /// Everything under a directory, at any depth, in the order of the paths' bytes. Leading slashes do not matter.
-    pub fn inside(&self, path: &str) -> impl Iterator<Item = &Node> {
-        self.nodes[inside(&self.nodes, path.trim_start_matches('/'))].iter()
+    pub fn inside(&self, path: &str) -> impl Iterator<Item = Node<'_>> {
+        let range = self.pile.inside(&self.slots, path.trim_start_matches('/'));
+        self.slots.get(range).unwrap_or_default().iter().map(|slot| self.node(slot))
     }
 
     /// Number of nodes, without the root.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.slots.len()
     }
 
     /// Whether there is nothing but the root.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.slots.is_empty()
     }
-}
-
-/// The root as the topmost layer has it.
-fn root(layers: &[&LayerEvidence]) -> Node {
-    let Some((layer, evidence)) = layers.iter().enumerate().next_back() else { return implied(0, "") };
-    let listed = evidence.entries.iter().rfind(|entry| entry.path.is_empty() && entry.kind != EntryKind::OpaqueDir);
-    listed.map_or_else(|| implied(layer, ""), |entry| Node { layer, entry: entry.clone(), content: None })
-}
-
-/// Where a path stands among nodes that are in order, or where it would.
-fn find(nodes: &[Node], path: &str) -> Result<usize, usize> {
-    nodes.binary_search_by(|node| node.entry.path.as_str().cmp(path))
-}
-
-/// Where everything inside a directory stands among nodes that are in order.
-fn inside(nodes: &[Node], path: &str) -> std::ops::Range<usize> {
-    if path.is_empty() {
-        return 0..nodes.len();
-    }
-    // From the first to the first behind them: `0` follows `/`.
-    let place = |end: &str| find(nodes, &format!("{path}{end}")).unwrap_or_else(|at| at);
-    place("/")..place("0")
 }
 
 #[cfg(test)]
@@ -184,8 +231,7 @@ mod tests {
     }
 
     fn merged(layers: &[&[(&str, EntryKind)]]) -> Tree {
-        let layers: Vec<_> = layers.iter().map(|entries| layer(entries)).collect();
-        Tree::merge(&layers.iter().collect::<Vec<_>>())
+        Tree::merge(&layers.iter().map(|entries| Arc::new(layer(entries))).collect::<Vec<_>>())
     }
 
     fn paths(tree: &Tree) -> Vec<&str> {
@@ -297,11 +343,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_node_has_its_parents_and_a_place_in_a_layer(layers in proptest::collection::vec(any_layer(), 0..4)) {
-            let layers: Vec<LayerEvidence> = layers
+            let layers: Vec<Arc<LayerEvidence>> = layers
                 .iter()
-                .map(|entries| layer(&entries.iter().map(|(path, kind)| (path.as_str(), kind.clone())).collect::<Vec<_>>()))
+                .map(|entries| Arc::new(layer(&entries.iter().map(|(path, kind)| (path.as_str(), kind.clone())).collect::<Vec<_>>())))
                 .collect();
-            let tree = Tree::merge(&layers.iter().collect::<Vec<_>>());
+            let tree = Tree::merge(&layers);
             for node in tree.iter() {
                 for above in path::ancestors(&node.entry.path) {
                     prop_assert_eq!(&tree.get(above).unwrap().entry.kind, &Dir);

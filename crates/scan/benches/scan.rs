@@ -38,6 +38,7 @@ fn main() -> Result {
         ["build", sources, database] => build(Path::new(sources), Path::new(database)),
         ["open", database] => open(Path::new(database)),
         ["image", layout, database] => from_layers(Path::new(layout), Path::new(database)),
+        ["keep", layout, evidence] => keep_evidence(Path::new(layout), Path::new(evidence)),
         ["stored", layout, database, evidence] => from_evidence(Path::new(layout), Path::new(database), Path::new(evidence)),
         _ => compare(),
     }

@@ -71,6 +71,11 @@ impl Ecosystem {
         Self(format!("{kind}/{id}"))
     }
 
+    /// As it was kept.
+    pub(crate) fn kept(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// Whether its packages have this type in package URLs: `deb`, `apk`, `rpm`.
     pub(crate) fn is_of(&self, kind: &str) -> bool {
         self.known().is_some_and(|known| known.2.split('/').next() == Some(kind))

@@ -3,14 +3,15 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
-    Database, Error, Inventory, Package, Severity, Vulnerability,
+    Database, Error, Package, Severity, Vulnerability,
     advisories::{SeveritySource, matches},
+    kept::{Listed, listed, pack_known},
 };
 
 /// What is remembered of a vulnerability between two databases.
@@ -89,57 +90,104 @@ pub fn worse(before: &[Known], after: &[Known]) -> Vec<Worse> {
     worse
 }
 
-/// Packages by a hash of what makes them the same, with what is known of each.
-type Seen = HashMap<u64, Vec<(Package, Arc<[Known]>)>>;
+/// What the matches of a list come to. Of one list it is the same as long as nothing else is known of any of its packages.
+pub type Print = [u8; 16];
+
+/// What another match of a list gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rematched {
+    /// The print is the former one.
+    Same,
+    /// There was no print, or it is another.
+    Other {
+        /// What is known now, in the order of [`known`].
+        known: Vec<Known>,
+        /// What it comes to.
+        print: Print,
+    },
+}
+
+/// A package that was looked up.
+#[derive(Debug)]
+struct Seen {
+    package: Package,
+    known: Vec<Known>,
+    print: u128,
+}
 
 /// Matches many lists with one database; the same package of two images is looked up once.
 #[derive(Debug)]
 pub struct Rematcher {
     database: Database,
     precedence: Vec<SeveritySource>,
-    seen: Seen,
+    seen: Vec<Seen>,
+    /// Indices in `seen` by a hash of what makes packages the same.
+    places: HashMap<u64, Vec<usize>>,
 }
 
 impl Rematcher {
     /// For one database.
     pub fn new(database: Database, precedence: &[SeveritySource]) -> Self {
-        Self { database, precedence: precedence.to_vec(), seen: HashMap::new() }
+        Self { database, precedence: precedence.to_vec(), seen: Vec::new(), places: HashMap::new() }
     }
 
-    /// What is known of the packages of a list.
+    /// Matches the packages of a kept list; `None` when it is of another version or damaged. What is known is put together only when it does not
+    /// come to `former`.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn known(&mut self, inventory: &Inventory) -> Result<Vec<Known>, Error> {
-        let mut known = Vec::new();
-        for package in &inventory.packages {
-            known.extend_from_slice(&self.of_package(package)?);
+    pub fn rematch(&mut self, list: &[u8], former: Option<&[u8]>) -> Result<Option<Rematched>, Error> {
+        let Some(packages) = listed(list) else { return Ok(None) };
+        let mut places = Vec::with_capacity(packages.len());
+        for package in &packages {
+            let Some(place) = self.place(package)? else { return Ok(None) };
+            places.push(place);
         }
+        let all = || places.iter().filter_map(|place| self.seen.get(*place));
+        let print = all().fold(0_u128, |sum, seen| sum.wrapping_add(seen.print)).to_le_bytes();
+        if former == Some(&print[..]) {
+            return Ok(Some(Rematched::Same));
+        }
+        let mut known: Vec<Known> = all().flat_map(|seen| &seen.known).cloned().collect();
         tidy(&mut known);
-        Ok(known)
+        Ok(Some(Rematched::Other { known, print }))
     }
 
-    fn of_package(&mut self, package: &Package) -> Result<Arc<[Known]>, Error> {
-        let alike = self.seen.entry(key(package)).or_default();
-        if let Some((_, known)) = alike.iter().find(|(seen, _)| is_same(seen, package)) {
-            return Ok(known.clone());
+    fn place(&mut self, package: &Listed<'_>) -> Result<Option<usize>, Error> {
+        let alike = self.places.entry(key(package)).or_default();
+        let seen = &mut self.seen;
+        if let Some(place) = alike.iter().find(|place| seen.get(**place).is_some_and(|seen| is_same(&seen.package, package))) {
+            return Ok(Some(*place));
         }
-        let (found, _) = matches(&self.database, std::slice::from_ref(package), &self.precedence)?;
-        let known: Arc<[Known]> = known(&found).into();
-        alike.push((package.clone(), known.clone()));
-        Ok(known)
+        let Some(package) = package.package() else { return Ok(None) };
+        let (found, _) = matches(&self.database, std::slice::from_ref(&package), &self.precedence)?;
+        let known = known(&found);
+        let print = print(&known);
+        alike.push(seen.len());
+        seen.push(Seen { package, known, print });
+        Ok(Some(seen.len() - 1))
     }
 }
 
-fn key(package: &Package) -> u64 {
+/// Nothing for nothing, else the beginning of a cryptographic hash, so that sums of different ones do not meet.
+fn print(known: &[Known]) -> u128 {
+    if known.is_empty() {
+        return 0;
+    }
+    let hash = Sha256::digest(pack_known(known));
+    hash.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+}
+
+fn key(package: &Listed<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&package.ecosystem, &package.name, &package.version, &package.source).hash(&mut hasher);
+    (package.ecosystem, package.name, package.version, package.source).hash(&mut hasher);
     hasher.finish()
 }
 
 /// Wherever they are, in whichever layer.
-fn is_same(a: &Package, b: &Package) -> bool {
-    a.version == b.version && a.name == b.name && a.source == b.source && a.ecosystem == b.ecosystem
+fn is_same(a: &Package, b: &Listed<'_>) -> bool {
+    let source = a.source.as_ref().map(|(name, version)| (name.as_str(), version.as_str()));
+    a.version == b.version && a.name == b.name && source == b.source && a.ecosystem.as_str() == b.ecosystem
 }
 
 #[cfg(test)]
@@ -147,7 +195,7 @@ mod tests {
     use model::digest::Digest;
 
     use super::*;
-    use crate::{Ecosystem, advisories::Builder};
+    use crate::{Ecosystem, Inventory, advisories::Builder};
 
     fn one(name: &str, package: &str, severity: Severity, exploited: bool) -> Known {
         Known { name: name.into(), package: package.into(), severity, exploited }
@@ -199,10 +247,27 @@ mod tests {
         let (found, _) = matches(&database, &inventory.packages, &crate::advisories::PRECEDENCE).unwrap();
         assert_eq!(found.len(), 2);
         let mut rematcher = Rematcher::new(database, &crate::advisories::PRECEDENCE);
-        let again = Inventory::from_bytes(&inventory.to_bytes()).unwrap();
-        assert_eq!(again, inventory);
-        assert_eq!(rematcher.known(&again).unwrap(), known(&found));
-        assert_eq!(rematcher.known(&again).unwrap(), [one("X-1", "a", Severity::Unknown, false)]);
+        let list = inventory.to_bytes();
+        let Some(Rematched::Other { known: again, print }) = rematcher.rematch(&list, None).unwrap() else { panic!() };
+        assert_eq!((&again, &again[..]), (&known(&found), &[one("X-1", "a", Severity::Unknown, false)][..]));
+        assert_eq!(rematcher.rematch(&list, Some(&print)).unwrap(), Some(Rematched::Same));
+        assert!(matches!(rematcher.rematch(&list, Some(&[0; 16])).unwrap(), Some(Rematched::Other { .. })));
+        assert_eq!(rematcher.rematch(b"", None).unwrap(), None);
+    }
+
+    #[test]
+    fn the_print_is_another_as_soon_as_anything_else_is_known() {
+        let known = [one("X-1", "a", Severity::High, false)];
+        let others = [
+            vec![],
+            vec![one("X-2", "a", Severity::High, false)],
+            vec![one("X-1", "b", Severity::High, false)],
+            vec![one("X-1", "a", Severity::Low, false)],
+            vec![one("X-1", "a", Severity::High, true)],
+            vec![known[0].clone(), known[0].clone()],
+        ];
+        assert!(others.iter().all(|other| print(other) != print(&known)));
+        assert_eq!((print(&[]), print(&known)), (0, print(&known.clone())));
     }
 
     #[test]

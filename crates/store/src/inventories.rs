@@ -52,12 +52,61 @@ impl TryFrom<Row> for Inventory {
     }
 }
 
+/// A document larger than this was not written by us, bytes.
+const LARGEST: u64 = 1 << 30;
+
+fn damaged(error: &dyn std::fmt::Display) -> Error {
+    Error::row("inventories", "compressed document", &error.to_string())
+}
+
 fn packed(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    zstd::stream::encode_all(bytes, 3).map_err(|error| Error::row("inventories", "compressed document", &error.to_string()))
+    zstd::bulk::compress(bytes, 3).map_err(|error| damaged(&error))
 }
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    zstd::stream::decode_all(bytes).map_err(|error| Error::row("inventories", "compressed document", &error.to_string()))
+    // Those of before were written as streams, whose length is not known.
+    let length = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().filter(|length| *length <= LARGEST);
+    let plain = match length.and_then(|length| usize::try_from(length).ok()) {
+        Some(length) => zstd::bulk::decompress(bytes, length),
+        None => zstd::stream::decode_all(bytes),
+    };
+    plain.map_err(|error| damaged(&error))
+}
+
+/// A document as it is kept; opening it is work for another thread.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Packed(Vec<u8>);
+
+impl Packed {
+    /// The document.
+    ///
+    /// # Errors
+    /// [`Error::Row`].
+    pub fn open(&self) -> Result<Vec<u8>, Error> {
+        unpacked(&self.0)
+    }
+}
+
+/// What is kept of a build that was not matched with the advisories of today.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outdated {
+    /// Whose.
+    pub build: BuildId,
+    /// The list.
+    pub document: Packed,
+    /// What was known when it was last matched.
+    pub known: Option<Packed>,
+    /// What that came to, if it was noted.
+    pub print: Option<Vec<u8>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct OutdatedRow {
+    build_id: String,
+    document: Packed,
+    known: Option<Packed>,
+    known_print: Option<Vec<u8>>,
 }
 
 /// Keeps one, in place of a former one of the same build.
@@ -69,7 +118,7 @@ pub async fn put(tx: &mut Transaction<'_, Sqlite>, new: &Inventory, now: i64) ->
         "INSERT INTO inventories (build_id, image_created, packages, document, created_at, advisories, known, matched_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (build_id) DO UPDATE SET image_created = excluded.image_created, \
          packages = excluded.packages, document = excluded.document, created_at = excluded.created_at, advisories = excluded.advisories, \
-         known = excluded.known, matched_at = excluded.matched_at",
+         known = excluded.known, known_print = NULL, matched_at = excluded.matched_at",
     )
     .bind(new.build.to_string())
     .bind(&new.image_created)
@@ -116,9 +165,9 @@ pub async fn worsening_count(db: &SqlitePool, build: BuildId) -> Result<i64, Err
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::Row`].
-pub async fn outdated(db: &SqlitePool, advisories: &str, after: Option<BuildId>, limit: i64) -> Result<Vec<Inventory>, Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT i.* FROM inventories i JOIN builds b ON b.id = i.build_id WHERE i.advisories IS NOT $1 AND i.build_id > $2 \
+pub async fn outdated(db: &SqlitePool, advisories: &str, after: Option<BuildId>, limit: i64) -> Result<Vec<Outdated>, Error> {
+    let rows: Vec<OutdatedRow> = sqlx::query_as(
+        "SELECT i.build_id, i.document, i.known, i.known_print FROM inventories i JOIN builds b ON b.id = i.build_id WHERE i.advisories IS NOT $1 AND i.build_id > $2 \
          AND b.status <> 'deleted' ORDER BY i.build_id LIMIT $3",
     )
     .bind(advisories)
@@ -126,7 +175,11 @@ pub async fn outdated(db: &SqlitePool, advisories: &str, after: Option<BuildId>,
     .bind(limit)
     .fetch_all(db)
     .await?;
-    rows.into_iter().map(TryInto::try_into).collect()
+    let outdated = |row: OutdatedRow| {
+        let build = row.build_id.parse().map_err(|_| Error::row("inventories", "build id", &row.build_id))?;
+        Ok(Outdated { build, document: row.document, known: row.known, print: row.known_print })
+    };
+    rows.into_iter().map(outdated).collect()
 }
 
 /// Whether [`outdated`] would find any.
@@ -140,7 +193,7 @@ pub async fn is_any_outdated(db: &SqlitePool, advisories: &str) -> Result<bool, 
     Ok(found.bind(advisories).fetch_one(db).await?)
 }
 
-/// Notes what is known now; `None`: the same as before.
+/// Notes that a build was matched: what is known now and what it comes to, or `None` when that is the same as before.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -148,16 +201,18 @@ pub async fn matched(
     tx: &mut Transaction<'_, Sqlite>,
     build: BuildId,
     advisories: &str,
-    known: Option<&[u8]>,
+    now_known: Option<(&[u8], &[u8])>,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE inventories SET advisories = $2, known = coalesce($3, known), matched_at = $4 WHERE build_id = $1")
-        .bind(build.to_string())
-        .bind(advisories)
-        .bind(known.map(packed).transpose()?)
-        .bind(now)
-        .execute(&mut **tx)
-        .await?;
+    let update = match now_known {
+        None => sqlx::query("UPDATE inventories SET advisories = $2, matched_at = $3 WHERE build_id = $1"),
+        Some(_) => sqlx::query("UPDATE inventories SET advisories = $2, matched_at = $3, known = $4, known_print = $5 WHERE build_id = $1"),
+    };
+    let mut update = update.bind(build.to_string()).bind(advisories).bind(now);
+    if let Some((known, print)) = now_known {
+        update = update.bind(packed(known)?).bind(print);
+    }
+    update.execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -223,14 +278,24 @@ mod tests {
         assert_eq!(left(Some(builds[1])).await, builds[2..]);
         let mut tx = db.write().await.unwrap();
         matched(&mut tx, builds[1], "new", None, 5).await.unwrap();
-        matched(&mut tx, builds[2], "new", Some(b"more"), 5).await.unwrap();
+        matched(&mut tx, builds[2], "new", Some((b"more", b"print")), 5).await.unwrap();
         let worsening = Worsening { at: 5, advisories: "new".into(), document: "[]".into() };
         add_worsening(&mut tx, builds[2], &worsening).await.unwrap();
         tx.commit().await.unwrap();
         assert!(!is_any_outdated(db.read(), "new").await.unwrap() && is_any_outdated(db.read(), "newer").await.unwrap());
+        let again = outdated(db.read(), "newer", Some(builds[1]), 10).await.unwrap();
+        assert_eq!((again[0].print.as_deref(), again[0].document.open().unwrap()), (Some(&b"print"[..]), b"document ".repeat(100)));
+        assert_eq!(again[0].known.as_ref().unwrap().open().unwrap(), b"more");
         let kept = async |at: usize| of_build(db.read(), builds[at]).await.unwrap().unwrap();
         assert_eq!((kept(1).await.known, kept(1).await.document), (Some(b"known".to_vec()), b"document ".repeat(100)));
         assert_eq!((kept(2).await.known, kept(2).await.matched_at), (Some(b"more".to_vec()), Some(5)));
         assert_eq!(worsenings(db.read(), builds[2]).await.unwrap(), [worsening]);
+    }
+    #[test]
+    fn documents_of_before_are_read_as_well() {
+        let text = b"document ".repeat(1000);
+        let streamed = zstd::stream::encode_all(&text[..], 3).unwrap();
+        assert_eq!((unpacked(&streamed).unwrap(), unpacked(&packed(&text).unwrap()).unwrap()), (text.clone(), text));
+        assert!(unpacked(b"no document").is_err());
     }
 }

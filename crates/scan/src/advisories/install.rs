@@ -41,12 +41,19 @@ pub fn install(new: &Path, target: &Path, allow_older: bool) -> Result<Installed
             return Err(Error::Older { new: new.clone(), present: present.clone() });
         }
     }
+    let former = swap(new, target, &mut || Ok(()))?;
+    Ok(Installed::New { former })
+}
+
+/// Where the one before is kept. `step` is called between any two steps; whatever ends it there, the present one or the new one is in place.
+fn swap(new: &Path, target: &Path, step: &mut dyn FnMut() -> Result<(), Error>) -> Result<Option<PathBuf>, Error> {
     let failed = |action: &'static str, path: &Path| {
         let path = path.to_owned();
         move |source| Error::file(action, path, source)
     };
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(new).and_then(|file| file.sync_all()).map_err(failed("sync", new))?;
+    step()?;
     let former = target.exists().then(|| with(target, ".former"));
     if let Some(former) = &former {
         // A second name first, so that the present one never lacks its own.
@@ -55,12 +62,16 @@ pub fn install(new: &Path, target: &Path, allow_older: bool) -> Result<Installed
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove", &link)(error)),
             _ => {}
         }
+        step()?;
         fs::hard_link(target, &link).map_err(failed("keep", target))?;
+        step()?;
         fs::rename(&link, former).map_err(failed("keep", former))?;
+        step()?;
     }
     fs::rename(new, target).map_err(failed("replace", target))?;
+    step()?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))?;
-    Ok(Installed::New { former })
+    Ok(former)
 }
 
 fn with(path: &Path, end: &str) -> PathBuf {
@@ -105,6 +116,37 @@ mod tests {
         assert_eq!(id(&target), second);
         install(&older, &target, true).unwrap();
         assert_eq!((id(&target), id(&former)), (first, second));
+    }
+
+    #[test]
+    fn whatever_ends_it_between_two_steps_one_of_them_is_in_place_and_the_next_attempt_succeeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, former) = (dir.path().join("a.db"), dir.path().join("a.db.former"));
+        let whole = |path: &Path| {
+            let database = Database::open(path).unwrap();
+            database.verify().unwrap();
+            database.id()
+        };
+        let present = || made(dir.path(), "1", "A", "2026-01-01T00:00:00Z");
+        let newer = || made(dir.path(), "2", "B", "2026-02-01T00:00:00Z");
+        let ids = [whole(&present()), whole(&newer())];
+        let mut seen = Vec::new();
+        for last in 0.. {
+            install(&present(), &target, true).unwrap();
+            let mut left = last;
+            let ended = swap(&newer(), &target, &mut || {
+                left -= 1;
+                if left < 0 { Err(Error::NotADatabase { path: "the end".into() }) } else { Ok(()) }
+            });
+            if ended.is_ok() {
+                break;
+            }
+            seen.push(whole(&target));
+            assert!(!former.exists() || ids.contains(&whole(&former)));
+            install(&newer(), &target, false).unwrap();
+            assert_eq!((whole(&target), whole(&former)), (ids[1].clone(), ids[0].clone()), "after step {last}");
+        }
+        assert_eq!(seen, [[&ids[0]; 4].as_slice(), &[&ids[1]]].concat().into_iter().cloned().collect::<Vec<_>>());
     }
 
     #[test]

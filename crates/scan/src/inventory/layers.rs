@@ -107,7 +107,7 @@ impl<'a> Layers<'a> {
     }
 }
 
-fn stored<'a>(image: &'a Inspection, node: &'a Node) -> Option<Told<'a>> {
+fn stored<'a>(image: &'a Inspection, node: Node<'a>) -> Option<Told<'a>> {
     let (layer, entry) = node.content?;
     let evidence = image.layers.get(layer)?;
     Some(Told { path: &node.entry.path, stored: &evidence.entries.get(entry)?.path, evidence, layer })

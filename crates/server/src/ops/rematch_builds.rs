@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use model::id::BuildId;
 use scan::{
-    Inventory,
     kept::{pack_known, unpack_known},
-    rematch::{Rematcher, Worse, worse},
+    rematch::{Print, Rematched, Rematcher, Worse, worse},
 };
 use store::{
     builds::{self, HistoryLine},
-    inventories::{self, Inventory as Kept, Worsening},
+    inventories::{self, Outdated, Worsening},
 };
 
 use crate::{app::App, clock};
@@ -25,13 +24,13 @@ pub const WORSENED: &str = "worsened";
 /// What a match gave for one build.
 struct Matched {
     build: BuildId,
-    /// `None`: the same as before.
-    known: Option<Vec<u8>>,
+    /// What is known and what it comes to; `None`: the same as before.
+    known: Option<(Vec<u8>, Print)>,
     worse: Vec<Worse>,
 }
 
 /// Matches every build that was not matched with the database of today; returns how many there were and how many got worse. Each batch is
-/// one transaction, so whatever ends this, what was done stays done and is told once.
+/// one transaction, so whatever ends this, what was done stays done and is told once. While one batch is written the next is matched.
 ///
 /// # Errors
 /// The store, or the database of advisories.
@@ -41,44 +40,52 @@ pub async fn rematch_builds(app: &Arc<App>) -> anyhow::Result<(u64, u64)> {
     let Some(database) = tokio::task::spawn_blocking(move || holder.advisories.current()).await? else { return Ok((0, 0)) };
     let id = database.id();
     let mut rematcher = Rematcher::new(database, &app.policy.vulnerabilities.precedence);
+    let mut done = Vec::new();
     loop {
         let batch = inventories::outdated(app.db.read(), &id, after, BATCH).await?;
         let Some(last) = batch.last() else { break };
         after = Some(last.build);
         seen += batch.len() as u64;
-        let work = move || {
-            let matched = batch.iter().map(|kept| of_one(&mut rematcher, kept)).collect::<Result<Vec<Matched>, scan::Error>>();
+        let matching = tokio::task::spawn_blocking(move || {
+            let matched = batch.iter().map(|kept| of_one(&mut rematcher, kept)).collect::<anyhow::Result<Vec<Matched>>>();
             (rematcher, matched)
-        };
-        let (again, matched) = tokio::task::spawn_blocking(work).await?;
-        rematcher = again;
-        worsened += note(app, &id, matched?).await?;
+        });
+        worsened += note(app, &id, std::mem::take(&mut done)).await?;
+        let (again, matched) = matching.await?;
+        (rematcher, done) = (again, matched?);
     }
+    worsened += note(app, &id, done).await?;
     tracing::info!(advisories = id, builds = seen, worsened, "builds were matched with new advisories");
     Ok((seen, worsened))
 }
 
-fn of_one(rematcher: &mut Rematcher, kept: &Kept) -> Result<Matched, scan::Error> {
-    let Some(inventory) = Inventory::from_bytes(&kept.document) else {
-        tracing::error!(build = %kept.build, "the list of packages was kept by another version and cannot be matched");
-        return Ok(Matched { build: kept.build, known: None, worse: Vec::new() });
+fn of_one(rematcher: &mut Rematcher, kept: &Outdated) -> anyhow::Result<Matched> {
+    let same = Matched { build: kept.build, known: None, worse: Vec::new() };
+    let (now, print) = match rematcher.rematch(&kept.document.open()?, kept.print.as_deref())? {
+        Some(Rematched::Same) => return Ok(same),
+        Some(Rematched::Other { known, print }) => (known, print),
+        None => {
+            tracing::error!(build = %kept.build, "the list of packages was kept by another version and cannot be matched");
+            return Ok(same);
+        }
     };
-    let now = rematcher.known(&inventory)?;
-    let packed = pack_known(&now);
+    let before = kept.known.as_ref().map(|known| known.open()).transpose()?;
     // Nothing was known before because no database was loaded: then what is known now is news.
-    let before = kept.known.as_deref().and_then(unpack_known).unwrap_or_default();
-    let same = kept.known.as_deref() == Some(packed.as_slice());
-    let worse = if same { Vec::new() } else { worse(&before, &now) };
-    Ok(Matched { build: kept.build, known: (!same).then_some(packed), worse })
+    let before = before.as_deref().and_then(unpack_known).unwrap_or_default();
+    let worse = worse(&before, &now);
+    Ok(Matched { known: Some((pack_known(&now), print)), worse, ..same })
 }
 
 /// Writes a batch down and tells of it.
 async fn note(app: &App, advisories: &str, batch: Vec<Matched>) -> anyhow::Result<u64> {
-    let now = clock::now_ms();
-    let mut told = Vec::new();
+    let (now, mut told) = (clock::now_ms(), Vec::new());
+    if batch.is_empty() {
+        return Ok(0);
+    }
     let mut tx = app.db.write().await?;
     for matched in batch {
-        inventories::matched(&mut tx, matched.build, advisories, matched.known.as_deref(), now).await?;
+        let known = matched.known.as_ref().map(|(known, print)| (known.as_slice(), print.as_slice()));
+        inventories::matched(&mut tx, matched.build, advisories, known, now).await?;
         if matched.worse.is_empty() {
             continue;
         }
