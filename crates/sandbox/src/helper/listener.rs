@@ -67,22 +67,21 @@ impl Listener {
         self.from = None;
     }
 
-    /// Answers one call.
+    /// Answers one call. Its caller waits for that, and may be gone right after it: so it is looked at before.
     pub(super) fn answer(&mut self) {
-        let Some(listener) = &self.from else { return };
-        match answer_one(listener) {
-            Ok(Some((call, pid))) => {
+        let Some(listener) = self.from.take() else { return };
+        let goes_on = match fetch(&listener) {
+            Ok(Some(asked)) => {
                 self.answers += 1;
-                self.note(call, pid);
-                if self.answers >= MAX_ANSWERS {
-                    self.from = None;
-                }
+                self.note(seccomp::describe(i64::from(asked.data.nr), &asked.data.args), asked.pid);
+                refuse(&listener, &asked).is_ok() && self.answers < MAX_ANSWERS
             }
             // The caller was killed while it waited.
-            Ok(None) => {}
+            Ok(None) => true,
             // Nobody is left who could ask, or something we do not understand.
-            Err(_) => self.from = None,
-        }
+            Err(_) => false,
+        };
+        self.from = goes_on.then_some(listener);
     }
 
     fn note(&mut self, call: String, pid: u32) {
@@ -100,29 +99,34 @@ impl Listener {
     }
 }
 
-/// The name a process gives itself; it waits for us, so it is still there unless it was killed.
+/// The name a process gives itself; it waits for our answer, so it is still there unless it was killed.
 fn name_of(pid: u32) -> String {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let printable = name.trim_end().chars().map(|c| if c.is_control() { '?' } else { c });
     printable.take(16).collect()
 }
 
-/// Fetches one call and refuses it; returns what it was and who made it.
+/// Fetches one call; `None` when there is none any more.
 #[allow(unsafe_code, reason = "a seccomp listener is only reachable by ioctl(2)")]
-fn answer_one(listener: &OwnedFd) -> io::Result<Option<(String, u32)>> {
+fn fetch(listener: &OwnedFd) -> io::Result<Option<libc::seccomp_notif>> {
     // SAFETY: plain data of the kernel's, for which all zeroes is a valid value, and the one it asks for.
     let mut asked: libc::seccomp_notif = unsafe { mem::zeroed() };
     // SAFETY: the descriptor is open and the structure complete; the kernel fills it.
-    if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &raw mut asked) } != 0 {
-        let error = io::Error::last_os_error();
-        return if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) { Ok(None) } else { Err(error) };
+    if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &raw mut asked) } == 0 {
+        return Ok(Some(asked));
     }
-    let call = i64::from(asked.data.nr);
-    let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: -seccomp::answer(call), flags: 0 };
-    // SAFETY: as above; the kernel only reads.
-    if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer) } != 0 {
-        let error = io::Error::last_os_error();
-        return if error.raw_os_error() == Some(libc::ENOENT) { Ok(None) } else { Err(error) };
+    let error = io::Error::last_os_error();
+    if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) { Ok(None) } else { Err(error) }
+}
+
+/// Refuses a call, also one whose caller was killed meanwhile.
+#[allow(unsafe_code, reason = "a seccomp listener is only reachable by ioctl(2)")]
+fn refuse(listener: &OwnedFd, asked: &libc::seccomp_notif) -> io::Result<()> {
+    let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: -seccomp::answer(i64::from(asked.data.nr)), flags: 0 };
+    // SAFETY: the descriptor is open and the structure complete; the kernel only reads.
+    if unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer) } == 0 {
+        return Ok(());
     }
-    Ok(Some((seccomp::describe(call, &asked.data.args), asked.pid)))
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::ENOENT) { Ok(()) } else { Err(error) }
 }
