@@ -109,7 +109,7 @@ impl FromStr for TaskStatus {
 pub fn status_of_job(tasks: &[TaskStatus]) -> TaskStatus {
     use TaskStatus as S;
     let is = |status: S| tasks.contains(&status);
-    let begun = tasks.iter().any(|status| *status == S::Complete);
+    let begun = tasks.contains(&S::Complete);
     if tasks.iter().all(|status| status.is_over()) {
         return match () {
             () if is(S::Failed) => S::Failed,

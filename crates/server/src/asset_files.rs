@@ -336,8 +336,9 @@ pub async fn sweep(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
+/// Removes content that nothing names and nobody is about to name, and uploads that were given up; says how much content.
 #[expect(clippy::disallowed_methods, reason = "the age of files is measured by the clock of the system that dates them")]
-async fn collect(app: &App, grace: Duration) -> Result<usize, Problem> {
+pub(crate) async fn collect(app: &App, grace: Duration) -> Result<usize, Problem> {
     let blobs = app.assets.clone();
     let old = blocking(move || {
         let now = std::time::SystemTime::now();

@@ -1,6 +1,6 @@
 //! Jobs from `createJob` to results, done by a running engine: by the API, with everything that may go wrong on the way.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use model::task::TaskStatus;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use super::{
     world::{Answer, EMAIL, World, bearer},
 };
 use crate::{
+    asset_files,
     config::Config,
     ops::record_task::{begin_task, recover_tasks},
 };
@@ -66,7 +67,7 @@ impl World {
             if task["status"] == status {
                 return task;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("the task is not {status}: {task:#}")
     }
@@ -384,4 +385,35 @@ async fn a_task_that_a_dead_server_was_doing_is_begun_anew_three_times_at_most()
     assert_eq!(steps, ["pending", "running", "queued", "running", "queued", "running", "failed"]);
     let reason = left["history"][2]["reason"].as_str().unwrap();
     assert!(reason.contains("the server ended") && reason.contains("begun anew"), "{left:#}");
+}
+
+#[tokio::test]
+async fn what_nothing_names_is_swept_and_what_is_being_kept_is_not() {
+    let world = World::new().await;
+    let (app, tdo) = (&world.app, world.recording("words").await);
+    let held = asset_files::keep(app, "held".into()).await.unwrap();
+    drop(asset_files::keep(app, "dropped".into()).await.unwrap());
+    assert_eq!(asset_files::collect(app, Duration::ZERO).await, Ok(1));
+    assert_eq!(asset_files::read(&app.assets, &held.digest, held.size).await.unwrap(), "held");
+    drop(held);
+    assert_eq!(asset_files::collect(app, Duration::ZERO).await, Ok(1));
+    let query = format!("{{ temporalDataObject(id: \"{tdo}\") {{ primaryAsset {{ signedUri size }} }} }}");
+    let asset = world.as_person(EMAIL, &query).await["temporalDataObject"]["primaryAsset"].clone();
+    let path = asset["signedUri"].as_str().unwrap().strip_prefix(&app.public_url).unwrap().to_owned();
+    assert_eq!((world.get(&path, "").await.is(200).body, &asset["size"]), ("words".to_owned(), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+    let world = World::new().await;
+    let session = world.session(EMAIL).await;
+    let kind = ("content-type", "multipart/form-data; boundary=zz");
+    let headers = [kind, ("authorization", session.as_str()), ("content-length", "200000000")];
+    let answer = world.send("POST", "/v3/graphql", &headers, axum::body::Body::empty()).await.is(413).json();
+    let data = &answer["errors"][0]["data"];
+    assert_eq!((error(&answer).0, &data["limitInBytes"], &data["code"]), ("invalid_input", &json!(104_857_600), &json!("LIMIT_FILE_SIZE")));
+    let two = "--zz\r\nContent-Disposition: form-data; name=\"a\"; filename=\"a\"\r\n\r\nx\r\n".repeat(2) + "--zz--\r\n";
+    let twice = world.send("POST", "/v3/graphql", &headers[..2], two).await.is(400).json();
+    assert!(error(&twice).1.contains("more than one file"), "{twice}");
+    assert_eq!(fs::read_dir(world.app.config.data.join("assets/uploads")).unwrap().count(), 0, "what was sent in vain is gone");
 }
