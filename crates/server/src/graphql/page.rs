@@ -43,6 +43,7 @@ pub struct Page<T: OutputType> {
 
 /// What every page has in common, for clients that ask for it by this name.
 #[derive(Interface)]
+#[allow(clippy::duplicated_attributes, reason = "two of the fields are of one type")]
 #[graphql(name = "Page", field(name = "count", ty = "&usize"), field(name = "offset", ty = "&i64"), field(name = "limit", ty = "&i64"))]
 pub enum AnyPage {
     Assets(Page<Asset>),

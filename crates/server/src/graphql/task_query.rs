@@ -86,6 +86,7 @@ impl TaskQuery {
     }
 
     /// Tasks of the caller's organization, newest first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the contract")]
     async fn tasks(
         &self,
         ctx: &Context<'_>,

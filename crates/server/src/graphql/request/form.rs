@@ -34,7 +34,7 @@ pub(super) async fn read(app: &App, request: Request, length: Option<usize>, may
     let (mut fields, mut file, mut texts) = (Map::new(), None, MAX_BODY);
     for _ in 0..MAX_FIELDS {
         let Some(field) = form.next_field().await.map_err(|error| malformed(&error.body_text()))? else {
-            return query(fields, file.map(Arc::new));
+            return query(fields, file.map(Arc::new)).map_err(IntoResponse::into_response);
         };
         let name: String = field.name().unwrap_or("").chars().take(NAME_MAX).collect();
         if field.file_name().is_none() {
@@ -81,17 +81,18 @@ fn file_too_large(size: Option<usize>) -> Response {
         .into_response()
 }
 
-fn query(mut fields: Map<String, Value>, file: Option<Arc<Sent>>) -> Result<Query, Response> {
+fn query(mut fields: Map<String, Value>, file: Option<Arc<Sent>>) -> Result<Query, Problem> {
     let map = fields.remove("map");
     let given = match fields.remove("operations") {
         Some(Value::String(text)) => {
-            let mut operations = serde_json::from_str(&text).map_err(|error| malformed(&format!("\"operations\" is no JSON: {error}")))?;
+            let mut operations =
+                serde_json::from_str(&text).map_err(|error| Problem::invalid(format!("\"operations\" is no JSON: {error}")))?;
             mark_files(&mut operations, map.as_ref());
             operations
         }
         _ => Value::Object(fields),
     };
-    let query: Query = serde_json::from_value(given).map_err(|_| malformed("the form has no field \"query\""))?;
+    let query: Query = serde_json::from_value(given).map_err(|_| Problem::invalid("the form has no field \"query\""))?;
     Ok(Query { file, ..query })
 }
 
