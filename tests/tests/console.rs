@@ -218,7 +218,7 @@ fn a_result_is_pasted_and_explained() {
     browser.click("main form button[type=submit]");
     let shown = browser.wait_for_text("main", "does not keep the contract keyword: 2 faults");
     for words in
-        [".object[0] has lable where label should be", "document:1:47", "should be <= 1", "Write confidence as a fraction from 0 to 1"]
+        [".object[0] has lable where label should be", "document:1:49", "should be <= 1", "Write confidence as a fraction from 0 to 1"]
     {
         assert!(shown.contains(words), "{words:?} is not in the page: {shown}");
     }
