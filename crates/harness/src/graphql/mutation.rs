@@ -83,18 +83,15 @@ pub(crate) struct UploadEngineResult {
     filename: Option<String>,
     asset_type: Option<String>,
     content_type: Option<String>,
-    #[graphql(default = true)]
-    complete_task: bool,
-    /// The key under which a result that is not JSON is put in the task's output.
-    #[graphql(default = "data")]
-    output_json_key: String,
+    /// True, if nothing is said.
+    complete_task: Option<bool>,
+    /// The key under which a result that is not JSON is put in the task's output; `data`, if nothing is said.
+    output_json_key: Option<String>,
     file_data: Option<JsonData>,
-    #[graphql(default = false)]
-    set_as_primary: bool,
-    #[graphql(default = false)]
-    skip_indexing: bool,
-    #[graphql(default = true)]
-    set_task_output: bool,
+    set_as_primary: Option<bool>,
+    skip_indexing: Option<bool>,
+    /// True, if nothing is said.
+    set_task_output: Option<bool>,
 }
 
 /// A log of a task.
@@ -293,8 +290,8 @@ fn upload_result(caller: &Caller, input: UploadEngineResult) -> Result<AssetView
     };
     let content_type = cut(input.content_type.or(sent_type).unwrap_or_else(|| "application/json".to_owned()));
     let output = match &content {
-        Content::Bytes(bytes) if input.set_task_output && is_text(&content_type) => {
-            std::str::from_utf8(bytes).ok().map(|text| as_json(text, &input.output_json_key))
+        Content::Bytes(bytes) if input.set_task_output.unwrap_or(true) && is_text(&content_type) => {
+            std::str::from_utf8(bytes).ok().map(|text| as_json(text, input.output_json_key.as_deref().unwrap_or("data")))
         }
         _ => None,
     };
@@ -307,8 +304,9 @@ fn upload_result(caller: &Caller, input: UploadEngineResult) -> Result<AssetView
         content,
     };
     let asset = hand_in(caller, task, &task.tdo_id, "uploadEngineResult", new)?;
-    let word = if input.complete_task { "complete".to_owned() } else { caller.desk.status_of(task).status };
-    if input.complete_task || output.is_some() {
+    let completes = input.complete_task.unwrap_or(true);
+    let word = if completes { "complete".to_owned() } else { caller.desk.status_of(task).status };
+    if completes || output.is_some() {
         caller.desk.set_status(task, Status { status: word, output, ..Status::default() });
     }
     Ok(asset)

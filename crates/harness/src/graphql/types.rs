@@ -202,11 +202,14 @@ impl JobView {
     async fn created_date_time(&self, ctx: &Context<'_>) -> DateTime {
         DateTime(desk(ctx).facts.started_at)
     }
-    async fn tasks(&self, #[graphql(default = 0)] offset: i32, #[graphql(default = 30)] limit: i32) -> TaskList {
-        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.0))], offset, limit);
+    async fn tasks(&self, offset: Option<i32>, limit: Option<i32>) -> TaskList {
+        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.0))], offset.unwrap_or(0), limit.unwrap_or(PAGE));
         TaskList { count: records.len() as i32, records, offset, limit }
     }
 }
+
+/// Records of a page, if nobody says how many. Arguments with a value of their own may be left out; older clients take those that may not be null for needed.
+const PAGE: i32 = 30;
 
 /// A recording: the thing that is analysed, or that an adapter makes.
 pub(crate) struct TdoView {
@@ -259,10 +262,10 @@ impl TdoView {
         #[graphql(name = "type")] kind: Option<Vec<String>>,
         asset_type: Option<Vec<String>>,
         source_task_id: Option<ID>,
-        #[graphql(default = 0)] offset: i32,
-        #[graphql(default = 30)] limit: i32,
-        #[graphql(default_with = "AssetOrderBy::CreatedDateTime")] order_by: AssetOrderBy,
-        #[graphql(default_with = "OrderDirection::Desc")] order_direction: OrderDirection,
+        offset: Option<i32>,
+        limit: Option<i32>,
+        order_by: Option<AssetOrderBy>,
+        order_direction: Option<OrderDirection>,
     ) -> AssetList {
         let mut assets = desk(ctx).assets_of(&self.tdo.id);
         assets.retain(|asset| {
@@ -272,15 +275,15 @@ impl TdoView {
                 && id.as_ref().is_none_or(|id| id.0 == asset.id)
                 && source_task_id.as_ref().is_none_or(|id| Some(&id.0) == asset.source_task.as_ref())
         });
-        match order_by {
+        match order_by.unwrap_or(AssetOrderBy::CreatedDateTime) {
             AssetOrderBy::CreatedDateTime => assets.sort_by_key(|asset| asset.created),
             AssetOrderBy::Type => assets.sort_by(|a, b| a.asset_type.cmp(&b.asset_type)),
             AssetOrderBy::Name => assets.sort_by(|a, b| a.name.cmp(&b.name)),
         }
-        if order_direction == OrderDirection::Desc {
+        if order_direction.unwrap_or(OrderDirection::Desc) == OrderDirection::Desc {
             assets.reverse();
         }
-        let (records, offset, limit) = page(assets.into_iter().map(AssetView).collect(), offset, limit);
+        let (records, offset, limit) = page(assets.into_iter().map(AssetView).collect(), offset.unwrap_or(0), limit.unwrap_or(PAGE));
         AssetList { count: records.len() as i32, records, offset, limit }
     }
     /// Its first asset of a type.
@@ -288,8 +291,8 @@ impl TdoView {
         let wanted = asset_type.as_deref().unwrap_or("media");
         desk(ctx).assets_of(&self.tdo.id).into_iter().find(|asset| asset.asset_type == wanted).map(AssetView)
     }
-    async fn tasks(&self, #[graphql(default = 0)] offset: i32, #[graphql(default = 30)] limit: i32) -> TaskList {
-        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.task))], offset, limit);
+    async fn tasks(&self, offset: Option<i32>, limit: Option<i32>) -> TaskList {
+        let (records, offset, limit) = page(vec![TaskView(Arc::clone(&self.task))], offset.unwrap_or(0), limit.unwrap_or(PAGE));
         TaskList { count: records.len() as i32, records, offset, limit }
     }
 }
