@@ -165,7 +165,8 @@ mod of_plain {
 
 #[divan::bench]
 fn merge_three_times(bencher: Bencher) {
-    let layers = vec![Arc::new(GZIP.evidence.clone()); 3];
+    let layer = Arc::new(GZIP.evidence.clone());
+    let layers = vec![layer; 3];
     bencher.bench(|| Tree::merge(black_box(&layers)));
 }
 

@@ -1,13 +1,16 @@
 //! The figures of the gate as its users feel them: the real binary, its real registry and sandbox.
 //!
 //! `scripts/bench gate` prints: push finished → static findings readable, push finished → final status, memory at rest and while a
-//! layer of 1 GiB is pushed.
+//! layer of 1 GiB is pushed. With the argument `large`: push finished → vulnerabilities readable, of a large image.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "../src/engine_image.rs"]
 mod engine_image;
+#[path = "gate/large.rs"]
+mod large;
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -44,12 +47,13 @@ impl Drop for Gate {
 }
 
 impl Gate {
-    fn start() -> Result<Self> {
+    fn start(settings: &[(&str, &OsStr)]) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
             .envs([("PLIMSOLL_ADMIN_EMAIL", EMAIL), ("PLIMSOLL_ADMIN_PASSWORD", PASSWORD), ("PLIMSOLL_LOG", "error")])
+            .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
@@ -98,6 +102,21 @@ impl Gate {
         Ok(location)
     }
 
+    fn push(&self, sample: &Sample, number: usize) -> Result<()> {
+        for (digest, bytes) in &sample.blobs {
+            self.push_blob(digest, bytes)?;
+        }
+        self.registry("PUT", &format!("/v2/1/bench/manifests/v{number}"), "application/vnd.oci.image.manifest.v1+json", &sample.manifest)?;
+        Ok(())
+    }
+
+    fn create_engine(&self, name: &str) -> Result<String> {
+        let create = format!(
+            "mutation {{ createEngine(input: {{name: {name:?}, categoryId: \"keyword\", deploymentModel: FullyNetworkIsolated}}) {{ id }} }}"
+        );
+        Ok(self.graphql(&create)?["createEngine"]["id"].as_str().context("no engine")?.to_owned())
+    }
+
     fn push_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
         let (status, ..) = self.request("HEAD", &format!("/v2/1/bench/blobs/{digest}"), "", &basic(), b"")?;
         if status != 200 {
@@ -140,33 +159,21 @@ struct Sample {
     manifest: Vec<u8>,
 }
 
-fn sample(engine: &str, number: usize) -> Result<Sample> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("engine.tar");
-    let layer = image::pack::File::new("var/number", 0o644, number.to_string().into_bytes());
-    engine_image::pack(engine)?.layer(vec![layer]).write_oci_archive(&file)?;
-    let opened = image::open(&format!("oci-archive:{}", file.display()).parse()?)?;
-    let read = |digest: &Digest| -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        opened.source.open(digest)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let manifest = read(&opened.top)?;
-    let document: Value = serde_json::from_slice(&manifest)?;
-    let names = document["layers"].as_array().into_iter().flatten().chain([&document["config"]]);
-    let digests: Vec<Digest> = names.filter_map(|part| part["digest"].as_str()?.parse().ok()).collect();
-    let blobs = digests.into_iter().map(|digest| Ok((digest.clone(), read(&digest)?))).collect::<Result<_>>()?;
-    Ok(Sample { blobs, top: opened.top.clone(), manifest })
+impl Sample {
+    fn of(pack: image::pack::Pack, number: usize) -> Result<Self> {
+        let packed = pack.layer(vec![image::pack::File::new("var/number", 0o644, number.to_string().into_bytes())]).build()?;
+        let top = packed.top().clone();
+        let manifest = packed.blob(&top).context("no manifest")?.to_vec();
+        let blobs = packed.blobs().filter(|(digest, _)| **digest != top).map(|(digest, bytes)| (digest.clone(), bytes.to_vec())).collect();
+        Ok(Self { blobs, top, manifest })
+    }
 }
 
 /// Milliseconds from the answer to the last request of a push to readable findings, to the final status, and of one call as the harness sees it:
 /// the engine's own time is in it.
 fn certify(gate: &Gate, engine: &str, number: usize) -> Result<(f64, f64, f64)> {
-    let sample = sample(engine, number)?;
-    for (digest, bytes) in &sample.blobs {
-        gate.push_blob(digest, bytes)?;
-    }
-    gate.registry("PUT", &format!("/v2/1/bench/manifests/v{number}"), "application/vnd.oci.image.manifest.v1+json", &sample.manifest)?;
+    let sample = Sample::of(engine_image::pack(engine)?, number)?;
+    gate.push(&sample, number)?;
     let pushed = Instant::now();
     let (query, mut findings) =
         (format!("{{ engine(id: {engine:?}) {{ builds(limit: 1) {{ records {{ status report dockerImage }} }} }} }}"), None);
@@ -254,11 +261,11 @@ fn row(what: &str, mut values: Vec<f64>, goal: f64) {
 }
 
 fn main() -> Result<()> {
-    let gate = Gate::start()?;
-    let made = gate.graphql(
-        "mutation { createEngine(input: {name: \"Bench\", categoryId: \"keyword\", deploymentModel: FullyNetworkIsolated}) { id } }",
-    )?;
-    let engine = made["createEngine"]["id"].as_str().context("no engine")?.to_owned();
+    if std::env::args().any(|argument| argument == "large") {
+        return large::run();
+    }
+    let gate = Gate::start(&[])?;
+    let engine = gate.create_engine("Bench")?;
     std::thread::sleep(Duration::from_secs(2));
     let idle = gate.rss()?;
     certify(&gate, &engine, 0)?;

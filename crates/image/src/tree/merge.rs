@@ -352,8 +352,8 @@ mod tests {
     }
 
     /// What the slots are, without where it is kept.
-    fn plain(pile: &Pile, slots: &[Slot]) -> Vec<(u32, Entry, Option<(u32, u32)>)> {
-        slots.iter().map(|slot| (slot.layer, pile.entry(slot).clone(), slot.content)).collect()
+    fn plain(pile: &Pile, slots: &[Slot]) -> Vec<(u32, Linked)> {
+        slots.iter().map(|slot| (slot.layer, (pile.entry(slot).clone(), slot.content))).collect()
     }
 
     fn pile(layers: &[LayerEvidence]) -> Pile {

@@ -303,7 +303,7 @@ fn merged(tree: &Tree, read: impl Fn(&Entry) -> Vec<u8>) -> BTreeMap<String, (bo
         EntryKind::Symlink(target) => (false, target.clone().into_bytes()),
         _ => (false, read(entry)),
     };
-    tree.iter().map(|node| (node.entry.path.clone(), view(&node.entry))).collect()
+    tree.iter().map(|node| (node.entry.path.clone(), view(node.entry))).collect()
 }
 
 fn any_file() -> impl Strategy<Value = File> {
