@@ -1,4 +1,4 @@
-//! A second organization on the same server. There is no command that makes one yet, so it is written where the server keeps them.
+//! Other people on the same server: reviewers by invitation, and a second organization. There is no command that makes one yet, so it is written where the server keeps them.
 
 use model::id::{OrganizationId, UserId};
 use store::{
@@ -6,10 +6,38 @@ use store::{
     accounts::{self, User},
 };
 
+use serde_json::{Value, json};
+
 use crate::{
     api::Api,
     server::{EMAIL, PASSWORD, Server},
+    web,
 };
+
+/// Somebody of the first organization who reviews.
+pub const REVIEWER: &str = "reviewer@example.org";
+/// The password of whoever was invited.
+pub const INVITED: &str = "a password of the reviewer";
+
+/// A reviewer of the first organization, by an invitation; returns their API.
+///
+/// # Panics
+/// When the invitation is not good.
+#[track_caller]
+pub fn invited(server: &Server, admin: &Api, email: &str) -> Api {
+    let invite = "mutation($input: InviteUser!) { inviteUser(input: $input) { link token } }";
+    let made = admin.ask(invite, json!({ "input": { "email": email, "roles": ["reviewer"] } }));
+    let secret = &made["inviteUser"]["token"];
+    let link = made["inviteUser"]["link"].as_str().unwrap();
+    assert!(link.contains(&format!("#{}", secret.as_str().unwrap())), "the secret is in no request's address");
+    // Whoever was invited has no account yet, and so no session.
+    let join = "mutation($input: AcceptInvitation!) { acceptInvitation(input: $input) { email } }";
+    let input = json!({ "input": { "token": secret, "name": "Rev", "password": INVITED } });
+    let body = json!({ "query": join, "variables": input });
+    let answer: Value = web::client().post(server.url("/v3/graphql")).json(&body).send().unwrap().json().unwrap();
+    assert_eq!(answer["data"]["acceptInvitation"]["email"], email, "{answer:#}");
+    Api::login(server.address(), email, INVITED)
+}
 
 /// Its number.
 pub const ORGANIZATION: i64 = 2;

@@ -44,6 +44,16 @@ impl Visitor {
     pub fn get(&self, path: &str) -> Response {
         self.client.get(format!("{}{path}", self.base)).header(COOKIE, &self.cookie).header("accept", "text/html").send().unwrap()
     }
+
+    /// Sends a form as a page of ours does.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
+        let body = form.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&");
+        let request = self.client.post(format!("{}{path}", self.base)).header(COOKIE, &self.cookie).header("sec-fetch-site", "same-origin");
+        request.header("content-type", "application/x-www-form-urlencoded").body(body).send().unwrap()
+    }
 }
 
 /// The first value of a header.

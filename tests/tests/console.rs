@@ -58,6 +58,7 @@ fn from_login_to_verdict() {
     sees_a_push_of_nobody(&server, &browser, &engine);
     submits_a_build_and_sees_the_queue(&server, &browser, &engine);
     sees_the_people_and_what_they_did(&server, &browser);
+    answers_for_a_vulnerability_and_opens_a_repository(&server, &browser);
     browser.go(&server.url("/engines"));
 
     browser.click(".account button");
@@ -181,6 +182,21 @@ fn sees_the_people_and_what_they_did(server: &Server, browser: &Browser) {
         browser.wait_for_text("main", words);
         is_in_order(browser, name);
     }
+}
+
+fn answers_for_a_vulnerability_and_opens_a_repository(server: &Server, browser: &Browser) {
+    browser.go(&server.url("/waivers?vulnerability=CVE-2026-1"));
+    browser.wait_for_text("main", "Nobody answers");
+    is_in_order(browser, "waivers-empty");
+    browser.fill("#reason", "The code is never called.");
+    browser.click("main form button[type=submit]");
+    browser.wait_for_text("main", "Take back");
+    is_in_order(browser, "waivers");
+    browser.go(&server.url("/repositories"));
+    browser.wait_for_text("main", "Let anybody pull");
+    browser.click("main form button[type=submit]");
+    browser.wait_for_text("main", "Close");
+    is_in_order(browser, "repositories");
 }
 
 fn sees_a_push_of_nobody(server: &Server, browser: &Browser, engine: &str) {

@@ -5,11 +5,18 @@
 
 use std::{fmt::Write, fs};
 
-use e2e::{api::Api, built, engine::Keyword, leftover, registry::Registry, server::Server, wait_for, web};
+use e2e::{
+    api::Api,
+    built,
+    engine::Keyword,
+    leftover,
+    neighbour::{self, REVIEWER},
+    registry::Registry,
+    server::Server,
+    wait_for,
+};
 use serde_json::{Value, json};
 
-const REVIEWER: &str = "reviewer@example.org";
-const PASSWORD: &str = "a password of the reviewer";
 const ACT: &str = "mutation($input: UpdateBuild!) { updateEngineBuild(input: $input) { status } }";
 const LOOK: &str =
     "query($id: ID!) { engineBuild(id: $id) { status phase health validStateActions report history { actor event from to reason } } }";
@@ -25,7 +32,7 @@ struct Walk {
 impl Walk {
     fn begin(server: &Server) -> Self {
         let developer = server.api();
-        let reviewer = invited(server, &developer);
+        let reviewer = neighbour::invited(server, &developer, REVIEWER);
         let engine = developer.create_engine("Words of a walk", "keyword");
         let table = "| who | does | and the build is |\n|---|---|---|\n".to_owned();
         Self { developer, reviewer, engine, table }
@@ -77,24 +84,6 @@ impl Walk {
         self.act("reviewer", &build, "approve", "approved", "absent");
         build
     }
-}
-
-/// Somebody else, by an invitation.
-fn invited(server: &Server, admin: &Api) -> Api {
-    let invite = "mutation($input: InviteUser!) { inviteUser(input: $input) { link token } }";
-    let made = admin.ask(invite, json!({ "input": { "email": REVIEWER, "roles": ["reviewer"] } }));
-    let secret = &made["inviteUser"]["token"];
-    assert!(
-        made["inviteUser"]["link"].as_str().unwrap().contains(&format!("#{}", secret.as_str().unwrap())),
-        "the secret is in no request's address"
-    );
-    // Whoever was invited has no account yet, and so no session.
-    let join = "mutation($input: AcceptInvitation!) { acceptInvitation(input: $input) { email } }";
-    let input = json!({ "input": { "token": secret, "name": "Rev", "password": PASSWORD } });
-    let body = json!({ "query": join, "variables": input });
-    let answer: Value = web::client().post(server.url("/v3/graphql")).json(&body).send().unwrap().json().unwrap();
-    assert_eq!(answer["data"]["acceptInvitation"]["email"], REVIEWER, "{answer:#}");
-    Api::login(server.address(), REVIEWER, PASSWORD)
 }
 
 #[test]
