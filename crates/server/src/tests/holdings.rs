@@ -3,7 +3,10 @@
 use model::{build::BuildStatus, waiver::Waiver};
 use store::accounts;
 
-use super::{cells, world::World};
+use super::{
+    cells,
+    world::{World, bearer},
+};
 use crate::{
     auth::{Caller, permission::Role, session},
     clock,
@@ -67,6 +70,9 @@ pub async fn holdings(world: &World, owner: &str) -> Vec<(&'static str, String)>
     let insert = sqlx::query("INSERT INTO repositories (name, organization_id, created_at) VALUES ($1, $2, 0)");
     insert.bind(&repository).bind(organization.0).execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
+    let session = bearer(&fresh(world, owner).await);
+    let recording = "mutation { createTDO(input: {startDateTime: 1, stopDateTime: 2}) { id } }";
+    let recording = world.graphql(&session, recording).await.is(200).json();
     vec![
         ("engine", engine.id.to_string()),
         ("build", build.to_string()),
@@ -75,5 +81,6 @@ pub async fn holdings(world: &World, owner: &str) -> Vec<(&'static str, String)>
         ("token", token.token.id.to_string()),
         ("waiver", waiver.id.to_string()),
         ("repository", repository),
+        ("recording", recording["data"]["createTDO"]["id"].as_str().unwrap().to_owned()),
     ]
 }

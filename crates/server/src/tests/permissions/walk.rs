@@ -76,7 +76,8 @@ fn told(answer: &Value, id: &str) -> String {
         error["time_thrown"] = Value::Null;
         error["locations"] = Value::Null;
     }
-    answer.to_string().replace(id, "ID")
+    // A short id may be a part of something else.
+    if id.len() < 10 { answer.to_string().replace(&format!("\"{id}\""), "\"ID\"") } else { answer.to_string().replace(id, "ID") }
 }
 
 /// Ids that are somebody's words and lead to nothing here: they are kept or not looked at.
@@ -107,7 +108,11 @@ async fn what_is_of_another_organization_is_not_there() {
             for (kind, id) in theirs.iter().filter(|(kind, _)| *at != "name" || *kind == "repository") {
                 // The others are mine, of every kind, so that one of them is right.
                 for (_, other) in mine.iter().take(if ids.len() > 1 { mine.len() } else { 1 }) {
-                    let unknown = if *kind == "repository" { no_name.as_str() } else { UNKNOWN };
+                    let unknown = match *kind {
+                        "repository" => no_name.as_str(),
+                        "recording" => "987654321987",
+                        _ => UNKNOWN,
+                    };
                     let mut answers = Vec::new();
                     for id in [id.as_str(), unknown] {
                         let literals: Vec<(&str, String)> =
@@ -127,7 +132,7 @@ async fn what_is_of_another_organization_is_not_there() {
                     assert_eq!(told(foreign, id), told(nothing, unknown), "{query}");
                     let is_list = foreign["data"][&field.name]["count"].is_u64();
                     // A document without statements, or waivers that hold for every engine, come before the engine.
-                    let exempt = ["createStructuredData", "importVex", "waivers"].contains(&field.name.as_str());
+                    let exempt = ["createStructuredData", "engineResults", "importVex", "waivers"].contains(&field.name.as_str());
                     assert!(error_name(foreign) == "not_found" || is_list || exempt, "{query}: {foreign}");
                     asked += 1;
                 }
