@@ -187,8 +187,12 @@ async fn choose(tx: &mut Transaction<'static, Sqlite>, caller: &Caller, new: &Ne
         None => None,
         Some(text) => {
             let id: BuildId = text.parse().map_err(|_| missing("Build", text))?;
-            let found = builds::lock(tx, id).await?.filter(|build| build.status != BuildStatus::Deleted);
-            Some(found.ok_or_else(|| missing("Build", text))?)
+            let found =
+                builds::lock(tx, id).await?.filter(|build| build.status != BuildStatus::Deleted).ok_or_else(|| missing("Build", text))?;
+            // Somebody else's is not told apart from one that does not exist, whatever engine is named beside it.
+            let owner = engines::lock(tx, found.engine).await?;
+            owner.filter(|engine| engine.organization == caller.organization).ok_or_else(|| missing("Build", text))?;
+            Some(found)
         }
     };
     let text = match (&new.engine, &build) {
