@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, getpid, set_child_subreaper};
 
-use super::{Output, Trouble, during, guard::Guard, launch::Started, mounts::Private};
+use super::{Output, Trouble, during, guard::Guard, launch::Started, mounts::Private, wait::counters};
 use crate::protocol::Foreign;
 
 /// The container's name; nobody else's are in the same folder.
@@ -32,10 +32,11 @@ pub(super) fn launch(private: &Private, foreign: &Foreign, output: Output) -> Re
     let text = fs::read_to_string(&pid_file).map_err(during(step))?;
     let pid = text.trim().parse().ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Trouble::Failed { step, message: format!("the runtime wrote {:?}", text.trim()) })?;
+    let counters = counters(pid);
     let mut start = command(private, foreign, "start");
     start.stdout(Stdio::null()).stderr(Stdio::null());
     run(private, start.arg(NAME), "start the container")?;
-    Ok(Started { pid, fault: None, listener: None, guard: Some(guard) })
+    Ok(Started { pid, fault: None, listener: None, guard: Some(guard), counters })
 }
 
 /// What the program may read: nothing. Not `/dev/null`, because crun makes the program's streams its user's own, and that would be the host's device.

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write},
+    io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     rc::Rc,
 };
@@ -23,6 +23,7 @@ use super::{
     image::Prepared,
     listener::Listener,
     mounts::Private,
+    wait::counters,
     with_causes,
 };
 use crate::{protocol::Description, seccomp::Filters};
@@ -56,6 +57,8 @@ pub(crate) struct Started {
     pub(crate) listener: Option<Listener>,
     /// Who ends it when this process dies, unless the kernel does.
     pub(crate) guard: Option<Guard>,
+    /// Where the kernel counts what it reads and writes.
+    pub(crate) counters: Option<File>,
 }
 
 /// Creates the container and waits until its program runs or cannot be run.
@@ -81,13 +84,15 @@ fn launch_own(private: &Private, description: &Description, prepared: Prepared, 
     let filters = Filters::compile().map_err(during("compile the system call filter"))?;
     let mouth = Rc::new(mouth);
     let (letterbox, post) = UnixStream::pair().map_err(during("make a socket"))?;
+    // Closed when the first process is being watched; its program must not have ended before.
+    let (watched, watching) = io::pipe().map_err(during("make a pipe"))?;
     let start = Start::new(&description.program, prepared.user.home, filters, mouth.clone(), Rc::new(post));
     let unified = description.cgroup.iter().position(|view| view.unified);
     let group = unified.map(|i| File::open(private.cgroup(i))).transpose().map_err(during("open the control group"))?;
     match fork_into(group.as_ref().map(AsFd::as_fd)).map_err(during("fork the launcher"))? {
         Side::Child => {
-            drop((ear, letterbox));
-            let code = match create(private, description, start, output, &mouth) {
+            drop((ear, letterbox, watching));
+            let code = match create(private, description, start, output, &mouth, watched) {
                 Ok(()) => 0,
                 Err(word) => {
                     say(&mouth, &word);
@@ -97,14 +102,21 @@ fn launch_own(private: &Private, description: &Description, prepared: Prepared, 
             leave(code)
         }
         Side::Parent(launcher) => {
-            drop((start, mouth, output));
-            let (pid, fault) = listen(ear, launcher)?;
-            Ok(Started { pid, fault, listener: Listener::receive(&letterbox), guard: None })
+            drop((start, mouth, output, watched));
+            let (pid, fault, counters) = listen(ear, launcher, watching)?;
+            Ok(Started { pid, fault, listener: Listener::receive(&letterbox), guard: None, counters })
         }
     }
 }
 
-fn create(private: &Private, description: &Description, start: Start, output: Output, mouth: &PipeWriter) -> Result<(), Word> {
+fn create(
+    private: &Private,
+    description: &Description,
+    start: Start,
+    output: Output,
+    mouth: &PipeWriter,
+    mut watched: PipeReader,
+) -> Result<(), Word> {
     let failed = |step: &str, error: &dyn std::error::Error| Word::Failed { step: step.to_owned(), message: with_causes(error) };
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed("tie the launcher to the helper", &error))?;
     for (i, _) in description.cgroup.iter().enumerate().filter(|(_, view)| !view.unified) {
@@ -119,6 +131,8 @@ fn create(private: &Private, description: &Description, start: Start, output: Ou
         .map_err(|error| failed("create the container", &error))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     say(mouth, &Word::Pid(pid));
+    // Nothing ever comes; the end does.
+    let _ = watched.read(&mut [0]);
     container.start().map_err(|error| failed("start the container", &error))
 }
 
@@ -130,20 +144,25 @@ pub(crate) fn leave(code: i32) -> ! {
 }
 
 /// Both launcher and first process have closed their end when there is nothing more to hear.
-fn listen(ear: PipeReader, launcher: Pid) -> Result<(Pid, Option<(i32, String)>), Trouble> {
-    let (mut pid, mut fault) = (None, None);
+fn listen(ear: PipeReader, launcher: Pid, watching: PipeWriter) -> Result<(Pid, Option<(i32, String)>, Option<File>), Trouble> {
+    let (mut pid, mut fault, mut moved, mut watching) = (None, None, None, Some(watching));
     for line in BufReader::new(ear).lines() {
         match serde_json::from_str(&line.map_err(during("listen to the launcher"))?).map_err(during("listen to the launcher"))? {
-            Word::Pid(number) => pid = Pid::from_raw(number),
+            Word::Pid(number) => {
+                pid = Pid::from_raw(number);
+                moved = pid.and_then(counters);
+                watching = None;
+            }
             Word::Fault { code, message } => fault = Some((code, message)),
             Word::Failed { step, message } => {
                 return Err(Trouble::Failed { step: "create the container", message: format!("{step}: {message}") });
             }
         }
     }
+    drop(watching);
     let ended = waitpid(Some(launcher), WaitOptions::empty()).map_err(during("wait for the launcher"))?;
     match pid {
-        Some(pid) => Ok((pid, fault)),
+        Some(pid) => Ok((pid, fault, moved)),
         None => {
             let how = ended.map_or_else(|| "it is still there".to_owned(), |(_, status)| format!("{status:?}"));
             let message = format!("the launcher ended without a word ({how}); is the memory limit too small?");

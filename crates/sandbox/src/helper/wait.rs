@@ -35,8 +35,6 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut started: Started) -> Result<(), Trouble> {
     let pid = started.pid;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(during("watch the container"))?;
-    // Opened now: once the process has ended, the file belongs to the host's root.
-    let moved = File::open(format!("/proc/{}/io", pid.as_raw_pid()));
     if let Some((_, message)) = &started.fault {
         send(control, &Report::Fault { message: message.clone() });
     }
@@ -65,7 +63,7 @@ pub(crate) fn wait(control: &UnixStream, private: &Private, before: &Before, mut
         }
     }
     // The kernel has added to the first process what it counted of all the others, and forgets it when the process is reaped.
-    let transferred = moved.ok().and_then(transferred);
+    let transferred = started.counters.take().and_then(transferred);
     let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).map_err(during("wait for the container"))?;
     end.written = end.written.or(private.written());
     end.code = started.fault.map(|(code, _)| code).or_else(|| status.as_ref().and_then(|status| status.exit_status()));
@@ -170,6 +168,12 @@ fn on_sigterm(pid: Pid) -> Disposition {
         (_, true) => Disposition::Ignored,
         _ => Disposition::Default,
     }
+}
+
+/// Where the kernel counts what the container reads and writes. To be opened before its program runs: once the process has ended, the file belongs to
+/// the host's root.
+pub(super) fn counters(pid: Pid) -> Option<File> {
+    File::open(format!("/proc/{}/io", pid.as_raw_pid())).ok()
 }
 
 /// What the processes read and wrote by system calls.
