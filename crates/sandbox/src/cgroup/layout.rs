@@ -21,7 +21,7 @@ pub(crate) struct CgroupMount {
     pub(crate) path: PathBuf,
     /// The directory of the file system that is shown there.
     shown: PathBuf,
-    pub(super) unified: bool,
+    unified: bool,
     controllers: Vec<&'static str>,
     /// It has the controller that limits nothing here and that foreign runtimes insist on.
     devices: bool,

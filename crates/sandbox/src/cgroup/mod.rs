@@ -102,16 +102,9 @@ impl Group {
         self.layout.roots().map(|root| root.join(PARENT).join(&self.name))
     }
 
-    /// The group as a runtime is told it: from the root of the tree on. Of version 1 a runtime uses every hierarchy there is, also those without a limit
-    /// of ours, and not every one makes the directory above its own.
+    /// The group as a runtime is told it: from the root of the tree on.
     pub(crate) fn in_tree(&self) -> PathBuf {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        if !self.layout.is_unified() {
-            for mount in cgroup_mounts(&table).into_iter().filter(|mount| !mount.unified) {
-                // If it cannot be made, the runtime says what it lacks.
-                let _ = fs::create_dir(mount.path.join(PARENT));
-            }
-        }
         let dir = self.dirs().next().unwrap_or_default();
         let below = cgroup_mounts(&table).into_iter().filter_map(|mount| Some(dir.strip_prefix(&mount.path).ok()?.to_owned()));
         Path::new("/").join(below.min_by_key(|below| below.components().count()).unwrap_or_default())
