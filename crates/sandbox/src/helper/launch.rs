@@ -103,8 +103,8 @@ fn launch_own(private: &Private, description: &Description, prepared: Prepared, 
         }
         Side::Parent(launcher) => {
             drop((start, mouth, output, watched));
-            let (pid, fault, counters) = listen(ear, launcher, watching)?;
-            Ok(Started { pid, fault, listener: Listener::receive(&letterbox), guard: None, counters })
+            let started = listen(ear, launcher, watching)?;
+            Ok(Started { listener: Listener::receive(&letterbox), ..started })
         }
     }
 }
@@ -144,13 +144,13 @@ pub(crate) fn leave(code: i32) -> ! {
 }
 
 /// Both launcher and first process have closed their end when there is nothing more to hear.
-fn listen(ear: PipeReader, launcher: Pid, watching: PipeWriter) -> Result<(Pid, Option<(i32, String)>, Option<File>), Trouble> {
-    let (mut pid, mut fault, mut moved, mut watching) = (None, None, None, Some(watching));
+fn listen(ear: PipeReader, launcher: Pid, watching: PipeWriter) -> Result<Started, Trouble> {
+    let (mut pid, mut fault, mut counted, mut watching) = (None, None, None, Some(watching));
     for line in BufReader::new(ear).lines() {
         match serde_json::from_str(&line.map_err(during("listen to the launcher"))?).map_err(during("listen to the launcher"))? {
             Word::Pid(number) => {
                 pid = Pid::from_raw(number);
-                moved = pid.and_then(counters);
+                counted = pid.and_then(counters);
                 watching = None;
             }
             Word::Fault { code, message } => fault = Some((code, message)),
@@ -162,7 +162,7 @@ fn listen(ear: PipeReader, launcher: Pid, watching: PipeWriter) -> Result<(Pid, 
     drop(watching);
     let ended = waitpid(Some(launcher), WaitOptions::empty()).map_err(during("wait for the launcher"))?;
     match pid {
-        Some(pid) => Ok((pid, fault, moved)),
+        Some(pid) => Ok(Started { pid, fault, listener: None, guard: None, counters: counted }),
         None => {
             let how = ended.map_or_else(|| "it is still there".to_owned(), |(_, status)| format!("{status:?}"));
             let message = format!("the launcher ended without a word ({how}); is the memory limit too small?");
