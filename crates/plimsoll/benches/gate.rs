@@ -49,7 +49,12 @@ impl Drop for Gate {
 impl Gate {
     fn start(settings: &[(&str, &OsStr)]) -> Result<Self> {
         let data = tempfile::tempdir()?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        // What benchmarks are told is no setting of a server.
+        for told in ["PLIMSOLL_ADVISORIES", "PLIMSOLL_BENCH_IMAGE", "PLIMSOLL_BENCH_SYFT"] {
+            command.env_remove(told);
+        }
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
             .envs([("PLIMSOLL_ADMIN_EMAIL", EMAIL), ("PLIMSOLL_ADMIN_PASSWORD", PASSWORD), ("PLIMSOLL_LOG", "error")])
