@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Mutex,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use e2e::{
@@ -118,6 +118,22 @@ impl Storm {
         Some(())
     }
 
+    /// Microseconds from the first request of a push to some pushes later, as long as they take here when all push: on a busy machine nothing would come to
+    /// its end otherwise.
+    fn window(&self, all: &mut BTreeMap<u64, Known>) -> u64 {
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            for (n, known) in all.iter_mut() {
+                scope.spawn(move || {
+                    let pushed = Mutex::default();
+                    self.push(*n, u64::MAX, &mut Dice(n + 1), &pushed).unwrap();
+                    *known = pushed.into_inner().unwrap();
+                });
+            }
+        });
+        (2 * began.elapsed().as_micros() as u64).max(60_000)
+    }
+
     #[track_caller]
     fn verify_blob(&self, n: u64, content: &[u8]) {
         let (status, found) = self.get(n, &format!("blobs/{}", Digest::of(content)));
@@ -192,9 +208,10 @@ fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
     let mut dice = Dice(0x5eed_0f5a_1100_c0de);
     let mut all: BTreeMap<u64, Known> = (0..PUSHERS).map(|n| (n, Known::default())).collect();
     let (mut resumed, mut cut) = (0, 0);
+    let window = storm.window(&mut all);
     for kill in 0..KILLS {
         let known: Vec<Mutex<Known>> = (0..PUSHERS).map(|_| Mutex::default()).collect();
-        let instant = Duration::from_micros(dice.roll(60_000));
+        let instant = Duration::from_micros(dice.roll(window));
         std::thread::scope(|scope| {
             for (n, known) in (0..PUSHERS).zip(&known) {
                 let (storm, mut dice) = (&storm, Dice(dice.roll(u64::MAX) | 1));
@@ -223,8 +240,7 @@ fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
         (blobs, images) = (blobs + known.blobs.len(), images + known.images.len());
     }
     println!("{KILLS} kills: {images} images and {blobs} blobs verified; {cut} pushes were cut, {resumed} uploads went on");
-    // On a busy machine fewer pushes get to their end before their kill.
-    assert!(images as u64 > KILLS / 10 && cut > KILLS / 2 && resumed > KILLS / 4, "the kills met nothing");
+    assert!(images as u64 > KILLS / 4 && cut > KILLS / 2 && resumed > KILLS / 4, "the kills met nothing");
     server.stop();
     let expired =
         run(command(server.folder()).env("PLIMSOLL_REGISTRY__UPLOAD_EXPIRY_SECONDS", "0").arg("gc").arg("--data").arg(server.data()));

@@ -410,8 +410,8 @@ const REPLACED: Inspected = Inspected {
 const CLOCKS: Inspected = Inspected {
     id: "container.clocks",
     title: "clocks count from the start of the run",
-    mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS, and a runtime that knows time namespaces, such as the built-in one; or allow it: \
-           sandbox.host_clocks = true",
+    mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS, and a runtime that knows time namespaces, such as the built-in one; or allow it to a \
+           server: sandbox.host_clocks = true",
     expected: &[("uptime", "of this run")],
 };
 

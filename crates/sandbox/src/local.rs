@@ -98,15 +98,6 @@ impl Local {
         Self { ground, examined: Mutex::new(false) }
     }
 
-    /// For whoever has examined this host a moment ago and runs a process for each test: it is not examined again. `maps_users` is what was found of
-    /// `container.users`.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn examined(self, maps_users: bool) -> Self {
-        self.ground.map_users(maps_users);
-        Self { ground: self.ground, examined: Mutex::new(true) }
-    }
-
     /// Removes what dead servers left behind; call it once at the start. Runs of living servers are not touched.
     pub fn sweep(&self) {
         if let Ok(layout) = Layout::of_host() {

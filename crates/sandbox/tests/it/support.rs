@@ -39,13 +39,7 @@ impl Bench {
     pub fn new() -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests make real containers: run them as root");
         let dir = tempfile::tempdir().unwrap();
-        let local = Local::new(dir.path().join("scratch"), helper()).with_host_clocks(host_clocks());
-        // Where each test is a process on a slow machine, the host is examined once for all of them.
-        let local = match std::env::var("SANDBOX_EXAMINED").as_deref() {
-            Ok(found) => local.examined(found == "users"),
-            Err(_) => local,
-        };
-        let bench = Self { local, dir };
+        let bench = Self { local: Local::new(dir.path().join("scratch"), helper()).with_host_clocks(host_clocks()), dir };
         let busybox = fs::read(BUSYBOX).expect("these tests run busybox: apt-get install busybox-static");
         bench.file("base/bin/busybox", &busybox, 0o755);
         for name in [
