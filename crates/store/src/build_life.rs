@@ -159,6 +159,11 @@ impl NoteKind {
             Self::AppealAnswer => "appealAnswer",
         }
     }
+
+    /// The kind of this word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 /// What somebody wrote about a build.
@@ -212,8 +217,7 @@ pub async fn notes(db: &SqlitePool, id: BuildId) -> Result<Vec<Note>, Error> {
             .fetch_all(db)
             .await?;
     let note = |(at, author, word, finding, text): (i64, String, String, Option<String>, String)| {
-        let kind = NoteKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-        let kind = kind.ok_or_else(|| Error::row("build_notes", "kind of note", &word))?;
+        let kind = NoteKind::of(&word).ok_or_else(|| Error::row("build_notes", "kind of note", &word))?;
         Ok(Note { at, author, kind, finding, text })
     };
     rows.into_iter().map(note).collect()

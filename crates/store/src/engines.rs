@@ -224,6 +224,14 @@ pub enum Order {
     Name,
     /// By name, backwards.
     NameDown,
+    /// By id.
+    Id,
+    /// By id, backwards.
+    IdDown,
+    /// The cheapest first; those without a price before them.
+    Price,
+    /// The dearest first; those without a price behind them.
+    PriceDown,
 }
 
 /// Every condition and no order; `$10` and `$11` are limit and offset. The state is derived as [`EngineState::derive`] does.
@@ -254,6 +262,10 @@ impl Order {
             Self::ModifiedDown => list_by!("modified_at DESC, id"),
             Self::Name => list_by!("lower(name), id"),
             Self::NameDown => list_by!("lower(name) DESC, id"),
+            Self::Id => list_by!("id"),
+            Self::IdDown => list_by!("id DESC"),
+            Self::Price => list_by!("json_extract(extra, '$.price'), id"),
+            Self::PriceDown => list_by!("json_extract(extra, '$.price') DESC, id"),
         }
     }
 }

@@ -204,17 +204,13 @@ pub async fn write(
     Path(id): Path<String>,
     Sent(form): Sent<Written>,
 ) -> Result<Response, PageError> {
+    caller.require(Permission::ReadEngines)?;
     let build = own(&app, &caller, &id).await?;
     if form.kind == "recheck" {
         ask_recheck(&app, &caller, build.id, &form.check).await?;
     } else {
-        let kind = match form.kind.as_str() {
-            "changes" => NoteKind::Changes,
-            "answer" => NoteKind::Answer,
-            "appeal" => NoteKind::Appeal,
-            "appealAnswer" => NoteKind::AppealAnswer,
-            _ => NoteKind::Comment,
-        };
+        let unknown = || Problem::invalid("The form could not be read; open the page of the build again.");
+        let kind = NoteKind::of(&form.kind).ok_or_else(unknown)?;
         let finding = Some(form.finding).filter(|finding| !finding.is_empty());
         write_note(&app, &caller, build.id, kind, finding, &form.text).await?;
     }

@@ -82,13 +82,15 @@ impl PeopleForm {
         ticked.into_iter().filter(|(_, ticked)| ticked.is_some()).map(|(role, _)| role.to_owned()).collect()
     }
 
-    fn settings(&self, old: Settings) -> Settings {
+    /// What is no number is none that is allowed.
+    fn settings(&self) -> Settings {
+        let number = |typed: &str| typed.trim().parse().unwrap_or(0);
         Settings {
             self_approval: self.self_approval.is_some(),
             auto_approve: self.auto_approve.is_some(),
             deployment_model_immutable: self.immutable.is_some(),
-            target_hours: self.target_hours.trim().parse().unwrap_or(0),
-            override_days: self.override_days.trim().parse().unwrap_or(old.override_days),
+            target_hours: number(&self.target_hours),
+            override_days: number(&self.override_days),
         }
     }
 }
@@ -104,7 +106,7 @@ pub async fn change(State(app): State<Arc<App>>, Visitor(caller): Visitor, Sent(
         "uninvite" => revoke_invitation(&app, &caller, form.id.parse().map_err(|_| missing())?).await.map(|()| None),
         "roles" => set_roles(&app, &caller, form.id.parse().map_err(|_| missing())?, &form.roles()).await.map(|_| None),
         "remove" => remove_user(&app, &caller, form.id.parse().map_err(|_| missing())?).await.map(|_| None),
-        "settings" => update_organization(&app, &caller, Some(&form.name), |old| form.settings(old)).await.map(|_| None),
+        "settings" => update_organization(&app, &caller, Some(&form.name), |_| form.settings()).await.map(|_| None),
         _ => Err(Problem::invalid("The form could not be read; open the page again.")),
     };
     match done {

@@ -340,8 +340,10 @@ impl Engine {
         let db = app(ctx).db.read();
         let rows = match id {
             Some(id) => {
+                let is_asked = |status| if statuses.is_empty() { status != BuildStatus::Deleted } else { statuses.contains(&status) };
                 let found = builds::by_id(db, super::parse_id(&id, "Build")?).await.map_err(Problem::from)?;
-                found.filter(|build| build.engine == self.0.id && wanted.offset == 0).into_iter().collect()
+                let found = found.filter(|build| build.engine == self.0.id && is_asked(build.status));
+                found.into_iter().skip(wanted.offset as usize).take(wanted.limit as usize).collect()
             }
             None => builds::list(db, self.0.id, &statuses, wanted.offset, wanted.limit).await.map_err(Problem::from)?,
         };

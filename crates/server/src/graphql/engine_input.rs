@@ -14,7 +14,7 @@ pub enum EngineWorkflowAction {
     Disable,
 }
 
-/// By what engines are sorted.
+/// By what engines are sorted. State, rating and order are not kept: by these they are sorted as by createdDateTime.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(rename_items = "camelCase")]
 pub enum EngineOrderField {
@@ -36,7 +36,7 @@ pub enum OrderDirection {
     Desc,
 }
 
-/// One criterion of an order.
+/// One criterion of an order; of several the first counts.
 #[derive(InputObject)]
 pub struct EngineSortField {
     pub field: EngineOrderField,
@@ -48,6 +48,10 @@ impl EngineSortField {
     pub fn order(&self) -> Order {
         let is_down = self.direction == Some(OrderDirection::Desc);
         match (self.field, is_down) {
+            (EngineOrderField::Id, false) => Order::Id,
+            (EngineOrderField::Id, true) => Order::IdDown,
+            (EngineOrderField::Price, false) => Order::Price,
+            (EngineOrderField::Price, true) => Order::PriceDown,
             (EngineOrderField::Name, false) => Order::Name,
             (EngineOrderField::Name, true) => Order::NameDown,
             (EngineOrderField::ModifiedDateTime, false) => Order::Modified,

@@ -44,6 +44,23 @@ fn category_of(word: &str) -> Result<Capability, Problem> {
     category::find(word).ok_or_else(|| Problem::invalid(format!("category: {:?} is no category; see engineCategories", shown())))
 }
 
+/// The categories that each of the criteria leaves; `None` without any.
+fn categories(one: impl IntoIterator<Item = String>, filter: Option<&EngineFilter>) -> Result<Option<Vec<Capability>>, Problem> {
+    let mut criteria: Vec<Vec<Capability>> = Vec::new();
+    for word in one {
+        criteria.push(vec![category_of(&word)?]);
+    }
+    if let Some(words) = filter.and_then(|filter| filter.category.as_ref()).filter(|words| !words.is_empty()) {
+        criteria.push(words.iter().map(|word| category_of(word)).collect::<Result<_, _>>()?);
+    }
+    if let Some(words) = filter.and_then(|filter| filter.engine_type.as_ref()).filter(|words| !words.is_empty()) {
+        let is_meant = |one: &Capability| words.iter().any(|word| category::type_name(*one).eq_ignore_ascii_case(word));
+        criteria.push(Capability::all().filter(is_meant).collect());
+    }
+    let is_left = |one: &Capability| criteria.iter().all(|criterion| criterion.contains(one));
+    Ok((!criteria.is_empty()).then(|| Capability::all().filter(is_left).collect()))
+}
+
 #[Object(name = "Reads")]
 impl Query {
     /// Who am I?
@@ -168,11 +185,11 @@ impl Query {
         // Engines of other organizations are not shown anyway.
         let _ = owned;
         let wanted = Wanted::new(offset, limit);
-        let mut categories = Vec::new();
-        for word in category_id.map(|id| id.0).into_iter().chain(category) {
-            categories.push(category_of(&word)?);
+        let categories = categories(category_id.map(|id| id.0).into_iter().chain(category), filter.as_ref())?;
+        if categories.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(wanted.page(Vec::new(), |row: engines::Engine| Engine::from(row)));
         }
-        let mut narrowed = engines::Filter { name, categories, ..engines::Filter::default() };
+        let mut narrowed = engines::Filter { name, categories: categories.unwrap_or_default(), ..engines::Filter::default() };
         for id in id.into_iter().chain(ids.unwrap_or_default()) {
             narrowed.ids.push(parse_id(&id, "Engine")?);
         }
@@ -180,13 +197,6 @@ impl Query {
         narrowed.flags.extend(library_required.map(|wanted| ("libraryRequired", wanted)));
         narrowed.flags.extend(creates_tdo.map(|wanted| ("createsTDO", wanted)));
         if let Some(filter) = filter {
-            for word in filter.category.unwrap_or_default() {
-                narrowed.categories.push(category_of(&word)?);
-            }
-            for word in filter.engine_type.unwrap_or_default() {
-                let of_type = Capability::all().filter(|one| category::type_name(*one).eq_ignore_ascii_case(&word));
-                narrowed.categories.extend(of_type);
-            }
             narrowed.deployment_model = filter.deployment_model.map(Into::into);
             narrowed.price = (filter.price_min, filter.price_max);
         }

@@ -2,7 +2,7 @@
 //! longer live. A live engine that ended by itself is started again, more and more slowly.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use checks::evidence::Placement;
 use harness::Placed;
 use model::{build::BuildStatus, engine::DeploymentModel, id::BuildId, name::RepoName, run::RunRecord};
 use store::{builds, engines};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{JobError, log_of};
@@ -42,12 +42,13 @@ struct Trouble {
 /// Engines started at one time: each takes a core while it loads.
 const AT_ONCE: usize = 2;
 
-type Started = (BuildId, Result<Result<(), String>, JobError>);
+/// How a start ended: with an engine that runs, or with why it does not.
+type Started = Result<Result<(), String>, JobError>;
 
 /// Works until `stop` is cancelled, and ends all engines then.
 pub async fn keep_instances(app: Arc<App>, stop: CancellationToken) {
     let mut keeper =
-        Keeper { app: app.clone(), trouble: HashMap::new(), starting: HashSet::new(), starts: JoinSet::new(), drains: JoinSet::new() };
+        Keeper { app: app.clone(), trouble: HashMap::new(), starting: HashMap::new(), starts: JoinSet::new(), drains: JoinSet::new() };
     loop {
         let soon = match keeper.look().await {
             Ok(()) => keeper.trouble.values().map(|one| one.next.saturating_duration_since(Instant::now())).min().unwrap_or(IDLE),
@@ -58,11 +59,7 @@ pub async fn keep_instances(app: Arc<App>, stop: CancellationToken) {
         };
         tokio::select! {
             () = app.instances.news() => {}
-            Some(done) = keeper.starts.join_next() => {
-                if let Ok(done) = done {
-                    keeper.started(done).await;
-                }
-            }
+            Some(done) = keeper.starts.join_next_with_id() => keeper.started(done).await,
             () = tokio::time::sleep(soon.clamp(PAUSE.0 / 10, IDLE)) => {}
             () = stop.cancelled() => break,
         }
@@ -75,7 +72,7 @@ pub async fn keep_instances(app: Arc<App>, stop: CancellationToken) {
 struct Keeper {
     app: Arc<App>,
     trouble: HashMap<BuildId, Trouble>,
-    starting: HashSet<BuildId>,
+    starting: HashMap<Id, BuildId>,
     starts: JoinSet<Started>,
     drains: JoinSet<Option<RunRecord>>,
 }
@@ -104,16 +101,20 @@ impl Keeper {
         let known = app.instances.builds();
         for build in live {
             let waits = self.trouble.get(&build).is_some_and(|one| Instant::now() < one.next);
-            if !waits && !known.contains(&build) && self.starts.len() < AT_ONCE && self.starting.insert(build) {
+            let begun = known.contains(&build) || self.starting.values().any(|other| *other == build);
+            if !waits && !begun && self.starts.len() < AT_ONCE {
                 let app = app.clone();
-                self.starts.spawn(async move { (build, start(&app, build).await) });
+                let task = self.starts.spawn(async move { start(&app, build).await });
+                self.starting.insert(task.id(), build);
             }
         }
         Ok(())
     }
 
-    async fn started(&mut self, (build, result): Started) {
-        self.starting.remove(&build);
+    async fn started(&mut self, done: Result<(Id, Started), JoinError>) {
+        // A start that panicked did not succeed either.
+        let (task, result) = done.unwrap_or_else(|panic| (panic.id(), Err(JobError::Broken(panic.into()))));
+        let Some(build) = self.starting.remove(&task) else { return };
         let reason = match result {
             Ok(Ok(())) => return,
             Ok(Err(reason)) => reason,

@@ -45,7 +45,12 @@ pub async fn accept_invitation(app: &App, token: &str, name: &str, password: &st
         password_hash,
         roles: invitation.roles.clone(),
     };
-    accounts::insert_user(&mut tx, &user, now).await.map_err(|_| Problem::invalid("this address has an account by now; log in with it"))?;
+    accounts::insert_user(&mut tx, &user, now).await.map_err(|error| match &error {
+        store::Error::Database(sqlx::Error::Database(refusal)) if refusal.is_unique_violation() => {
+            Problem::invalid("this address has an account by now; log in with it")
+        }
+        _ => Problem::internal(&error),
+    })?;
     invitations::delete(&mut tx, invitation.organization, invitation.id).await?;
     let deed = Deed {
         organization: invitation.organization,

@@ -26,7 +26,8 @@ pub async fn give_back(app: &App, job: &Job, worker: &str) -> Result<(), store::
                 Err(_) => None,
             },
             REVIEW_BUILD => match job.subject.parse() {
-                Ok(build) => builds::lock(&mut tx, build).await?,
+                // Once somebody has decided, what is counted is no longer the review.
+                Ok(build) => builds::lock(&mut tx, build).await?.filter(|build| build.status == BuildStatus::Pending),
                 Err(_) => None,
             },
             _ => None,

@@ -5,7 +5,7 @@ use model::id::UserId;
 use store::{
     RightsChange,
     accounts::{self, User},
-    audit::{self, Deed},
+    audit,
 };
 
 use super::invite_user::roles_of;
@@ -31,8 +31,7 @@ async fn admin_stays(change: &mut RightsChange, caller: &Caller) -> Result<(), P
 }
 
 async fn note(change: &mut RightsChange, caller: &Caller, action: &str, object: &str, detail: &str) -> Result<(), store::Error> {
-    let deed = Deed { organization: caller.organization, at: clock::now_ms(), actor: &caller.email, action, object, detail };
-    audit::append(change, deed).await
+    audit::append(change, caller.deed(clock::now_ms(), action, object, detail)).await
 }
 
 /// Replaces somebody's roles. It counts from their next request on.

@@ -26,10 +26,12 @@ pub async fn revoke_token(app: &App, caller: &Caller, id: TokenId) -> Result<Tok
         return Err(missing());
     }
     let mut change = app.db.change_rights().await?;
-    let gone = tokens::delete(&mut change, id).await?;
+    if !tokens::delete(&mut change, id).await? {
+        return Err(missing());
+    }
     let object = format!("{} token {} ({id})", found.kind.as_str(), found.name);
     audit::append(&mut change, caller.deed(clock::now_ms(), "token.revoke", &object, "")).await?;
     change.commit().await?;
     tracing::info!(token = %id, user = %caller.user, "a token was revoked");
-    if gone { Ok(found) } else { Err(missing()) }
+    Ok(found)
 }

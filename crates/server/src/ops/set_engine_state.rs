@@ -8,8 +8,7 @@ use model::{
 use serde_json::json;
 use sqlx::{Sqlite, Transaction};
 use store::{
-    audit::{self, Deed},
-    builds,
+    audit, builds,
     engines::{self, Engine},
 };
 
@@ -102,15 +101,9 @@ pub async fn set_engine_state(app: &App, caller: &Caller, id: EngineId, deed: En
         EngineDeed::Enable | EngineDeed::Undelete => Vec::new(),
     };
     let ended = if deed == EngineDeed::Delete { abort_tasks(&mut tx, id, &caller.email).await? } else { Vec::new() };
-    let note = Deed {
-        organization: engine.organization,
-        at: engine.modified_at,
-        actor: &caller.email,
-        action: &format!("engine.{}", deed.as_str()),
-        object: &format!("engine {} ({id})", engine.name),
-        detail: &format!("{} builds changed with it", touched.len()),
-    };
-    audit::append(&mut tx, note).await?;
+    let (action, object) = (format!("engine.{}", deed.as_str()), format!("engine {} ({id})", engine.name));
+    let detail = format!("{} builds changed with it", touched.len());
+    audit::append(&mut tx, caller.deed(engine.modified_at, &action, &object, &detail)).await?;
     tx.commit().await?;
     tracing::info!(engine = %id, deed = deed.as_str(), user = %caller.user, "the state of an engine was changed");
     app.instances.look_again();

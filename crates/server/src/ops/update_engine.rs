@@ -3,9 +3,7 @@
 use model::{build::BuildStatus, capability::Capability, engine::DeploymentModel, id::EngineId};
 use serde_json::{Map, Value};
 use store::{
-    accounts,
-    audit::{self, Deed},
-    builds,
+    accounts, audit, builds,
     engines::{self, Engine},
 };
 
@@ -92,15 +90,8 @@ pub async fn update_engine(app: &App, caller: &Caller, id: EngineId, changes: Ch
     }
     engine.modified_at = clock::now_ms();
     engines::update(&mut tx, &engine).await?;
-    let note = Deed {
-        organization: engine.organization,
-        at: engine.modified_at,
-        actor: &caller.email,
-        action: "engine.update",
-        object: &format!("engine {} ({id})", engine.name),
-        detail: &changed.join("; "),
-    };
-    audit::append(&mut tx, note).await?;
+    let object = format!("engine {} ({id})", engine.name);
+    audit::append(&mut tx, caller.deed(engine.modified_at, "engine.update", &object, &changed.join("; "))).await?;
     tx.commit().await?;
     Ok(engine)
 }

@@ -1,10 +1,7 @@
 //! Changes the name and the rules of the caller's organization.
 
 use model::organization::Settings;
-use store::{
-    accounts,
-    audit::{self, Deed},
-};
+use store::{accounts, audit};
 
 use crate::{
     app::App,
@@ -41,15 +38,8 @@ pub async fn update_organization(
     if (&new, &new_name) != (&old, &old_name) {
         accounts::set_settings(&mut tx, id, &new_name, &new).await?;
         let text = |name: &str, settings: &Settings| format!("{name:?} {}", serde_json::to_string(settings).unwrap_or_default());
-        let deed = Deed {
-            organization: id,
-            at: clock::now_ms(),
-            actor: &caller.email,
-            action: "organization.update",
-            object: &format!("organization {id}"),
-            detail: &format!("{} to {}", text(&old_name, &old), text(&new_name, &new)),
-        };
-        audit::append(&mut tx, deed).await?;
+        let (object, detail) = (format!("organization {id}"), format!("{} to {}", text(&old_name, &old), text(&new_name, &new)));
+        audit::append(&mut tx, caller.deed(clock::now_ms(), "organization.update", &object, &detail)).await?;
         tx.commit().await?;
     }
     Ok((new_name, new))

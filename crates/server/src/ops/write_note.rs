@@ -8,7 +8,7 @@ use model::{
 };
 use sqlx::{Sqlite, Transaction};
 use store::{
-    audit::{self, Deed},
+    audit,
     build_life::{self, Note, NoteKind},
     builds::{self, Build, HistoryLine},
     jobs,
@@ -136,9 +136,7 @@ pub async fn ask_recheck(app: &App, caller: &Caller, id: BuildId, check: &str) -
     build_life::set(&mut tx, id, &build.life).await?;
     append(&mut tx, &build, &caller.email, "recheck", check.to_owned(), now).await?;
     let object = format!("build {} ({id})", build.version);
-    let deed =
-        Deed { organization: caller.organization, at: now, actor: &caller.email, action: "build.recheck", object: &object, detail: check };
-    audit::append(&mut tx, deed).await?;
+    audit::append(&mut tx, caller.deed(now, "build.recheck", &object, check)).await?;
     jobs::enqueue(&mut tx, JobId(clock::new_id()), REVIEW_BUILD, &id.to_string(), now).await?;
     tx.commit().await?;
     app.work.notify_one();

@@ -7,6 +7,7 @@ mod deploys;
 mod door;
 mod holdings;
 mod journey;
+mod lists;
 mod permissions;
 mod rights;
 mod system_cells;

@@ -352,3 +352,30 @@ async fn a_repository_is_opened_to_everybody_and_closed_again() {
     assert_eq!(world.post("/repositories", &admin, &form("1/words", "no")).await.status, 303);
     world.get("/repositories", &admin).await.assert_has(&["Let anybody pull"]);
 }
+
+#[tokio::test]
+async fn words_that_no_form_sends_change_nothing() {
+    let world = World::new().await;
+    world.person("admin@example.org", ORG, "admin").await;
+    let (admin, developer) = (world.cookie_of("admin@example.org").await, world.cookie().await);
+    let rules = |hours, days| [("deed", "settings"), ("name", "Harbour"), ("target_hours", hours), ("override_days", days)];
+    for (hours, days, says) in
+        [("soon", "7", "targetHours"), ("7", "a week", "overrideDays"), ("7", "", "overrideDays"), ("-1", "7", "targetHours")]
+    {
+        let refused = world.post("/people", &admin, &rules(hours, days)).await;
+        assert_eq!(refused.status, 400, "{hours} {days}");
+        refused.assert_has(&[says, "role=\"alert\""]);
+    }
+    assert_eq!(world.post("/people", &admin, &rules("7", "9")).await.status, 303);
+    world.get("/people", &admin).await.assert_has(&["name=\"override_days\" inputmode=\"numeric\" required value=\"9\""]);
+
+    let engine = world.engine(ORG, "Words").await;
+    let build = world.build(engine, BuildStatus::Available).await;
+    let notes = format!("/builds/{build}/notes");
+    for kind in ["praise", "", "Comment"] {
+        assert_eq!(world.post(&notes, &developer, &[("kind", kind), ("text", "well done")]).await.status, 400, "{kind:?}");
+    }
+    assert!(!world.get(&format!("/builds/{build}"), &developer).await.body.contains("well done"));
+    assert_eq!(world.post(&notes, &developer, &[("kind", "comment"), ("text", "well done")]).await.status, 303);
+    world.get(&format!("/builds/{build}"), &developer).await.assert_has(&["well done"]);
+}
