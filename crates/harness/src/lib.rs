@@ -34,6 +34,7 @@ mod listening;
 mod multipart;
 mod repeat;
 mod run;
+mod said;
 pub mod samples;
 pub mod task;
 mod wake;

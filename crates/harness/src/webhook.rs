@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use model::run::{Exchange, Later, Listening, Phase, Ready, Remark, Repeat};
-use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     multipart::Form,
     repeat::repeat,
     run::Run,
+    said::{Said, Words},
 };
 
 /// Characters of a body that go into a report.
@@ -323,7 +323,7 @@ async fn take_answer(run: &mut Run<'_>, task: &Task, answer: Answer) -> Taken {
     if answer.broken.is_none() {
         if let Said::Object(said) = &said
             && answer.body.len() <= MAX_POLL_ANSWER
-            && let Some(poll) = said.polls(run.desk.now())
+            && let Some(poll) = polls(said, run.desk.now())
         {
             return poll;
         }
@@ -342,61 +342,14 @@ async fn take_answer(run: &mut Run<'_>, task: &Task, answer: Answer) -> Taken {
     Taken::Kept
 }
 
-/// What an answer says of itself. A result may be large: nothing of it is kept, and what it holds is not looked at.
-enum Said {
-    /// No JSON.
-    Nothing,
-    /// JSON, but no object.
-    Other,
-    /// An object.
-    Object(Box<Words>),
-}
-
-/// The keys that mean something to whoever called, and whether there is a result.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Words {
-    #[serde(rename = "type")]
-    kind: Option<Value>,
-    #[serde(rename = "nextPollTimeUTC")]
-    next_poll_time: Option<Value>,
-    task_payload: Option<Value>,
-    estimated_processing_time_in_seconds: Option<Value>,
-    series: Option<IgnoredAny>,
-    object: Option<IgnoredAny>,
-    media: Option<IgnoredAny>,
-    language: Option<IgnoredAny>,
-    summary: Option<IgnoredAny>,
-    sentiment: Option<IgnoredAny>,
-    emotions: Option<IgnoredAny>,
-    gps: Option<IgnoredAny>,
-    validation_contracts: Option<IgnoredAny>,
-}
-
-impl Said {
-    fn read(body: &[u8]) -> Self {
-        if body.trim_ascii_start().first() == Some(&b'{') {
-            return serde_json::from_slice(body).map_or(Self::Nothing, |words| Self::Object(Box::new(words)));
-        }
-        serde_json::from_slice::<IgnoredAny>(body).map_or(Self::Nothing, |_| Self::Other)
+/// The answer of an engine that has started work elsewhere and wants to be asked again (engine contract §1.3).
+fn polls(words: &Words, now: jiff::Timestamp) -> Option<Taken> {
+    if words.kind.as_ref()?.as_str()? != "schedule_poll_task" {
+        return None;
     }
-}
-
-impl Words {
-    fn has_result(&self) -> bool {
-        let blocks = [&self.series, &self.object, &self.media, &self.language, &self.summary, &self.sentiment, &self.emotions, &self.gps];
-        self.validation_contracts.is_some() || blocks.iter().any(|block| block.is_some())
-    }
-
-    /// The answer of an engine that has started work elsewhere and wants to be asked again (engine contract §1.3).
-    fn polls(&self, now: jiff::Timestamp) -> Option<Taken> {
-        if self.kind.as_ref()?.as_str()? != "schedule_poll_task" {
-            return None;
-        }
-        let next: Option<jiff::Timestamp> = self.next_poll_time.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
-        let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()).unwrap_or_default();
-        Some(Taken::Poll { wait, more: self.task_payload.as_ref().and_then(Value::as_object).cloned().unwrap_or_default() })
-    }
+    let next: Option<jiff::Timestamp> = words.next_poll_time.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok()).unwrap_or_default();
+    Some(Taken::Poll { wait, more: words.task_payload.as_ref().and_then(Value::as_object).cloned().unwrap_or_default() })
 }
 
 fn is_json(content_type: Option<&str>, body: &[u8]) -> bool {
@@ -409,8 +362,8 @@ fn is_json(content_type: Option<&str>, body: &[u8]) -> bool {
 /// Whether an answer says "the result comes later": an estimate, or, from an engine for streams, anything that holds no result.
 fn promises_more(streaming: bool, said: &Said, body: &[u8]) -> bool {
     match said {
-        Said::Object(words) if words.estimated_processing_time_in_seconds.as_ref().is_some_and(Value::is_number) => true,
-        Said::Object(words) => streaming && !words.has_result(),
+        Said::Object(words) if words.estimate.as_ref().is_some_and(Value::is_number) => true,
+        Said::Object(words) => streaming && !words.has_result,
         Said::Other => streaming,
         Said::Nothing => streaming && body.is_empty(),
     }
@@ -466,7 +419,15 @@ mod tests {
         assert!(!promises(false, r#"{"status": "ok"}"#) && promises(true, r#"{"status": "ok"}"#));
         assert!(!promises(false, "") && promises(true, ""));
         assert!(promises(true, "[1]") && promises(true, "\"ok\""));
-        for result in [r#"{"object": []}"#, r#" {"validationContracts": ["text"]}"#, r#"{"gps": 1, "type": "x"}"#, "RIFF", "{"] {
+        for result in [
+            r#"{"object": []}"#,
+            r#" {"validationContracts": ["text"]}"#,
+            r#"{"gps": 1, "type": "x"}"#,
+            r#"{"language": null}"#,
+            r#"{"object": [], "object": []}"#,
+            "RIFF",
+            "{",
+        ] {
             assert!(!promises(true, result), "{result}");
         }
     }
@@ -475,7 +436,7 @@ mod tests {
     fn a_polling_engine_says_when_and_with_what() {
         let now: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let polls = |body: &str| match Said::read(body.as_bytes()) {
-            Said::Object(words) => words.polls(now),
+            Said::Object(words) => polls(&words, now),
             Said::Nothing | Said::Other => None,
         };
         let body = r#"{"type": "schedule_poll_task", "nextPollTimeUTC": "2026-01-02T03:04:09Z", "taskPayload": {"step": 2}}"#;

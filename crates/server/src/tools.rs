@@ -14,7 +14,10 @@ use checks::contract::output::{Answer, UnknownFields, VALID, tool};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use crate::{app::App, error::Problem};
+use crate::{
+    app::App,
+    error::{Problem, chain},
+};
 
 /// Largest document, bytes.
 pub const MAX_DOCUMENT: usize = 1 << 20;
@@ -33,8 +36,10 @@ async fn validate(State(app): State<Arc<App>>, request: Request) -> Result<Respo
     if let Some(size) = announced.filter(|size| *size > MAX_DOCUMENT as u64) {
         return Ok(too_large(Some(size)));
     }
-    let Some(buffer) = collected(request.into_body(), announced.unwrap_or_default() as usize).await else {
-        return Ok(too_large(None));
+    let buffer = match collected(request.into_body(), announced.unwrap_or_default() as usize).await {
+        Ok(Some(buffer)) => buffer,
+        Ok(None) => return Ok(too_large(None)),
+        Err(error) => return Err(Problem::invalid(format!("The document did not arrive whole: {}; send it again", chain(&error)))),
     };
     let unknown = app.config.validate.unknown_fields;
     // A megabyte of faults takes its time; it must not take a thread of the runtime with it.
@@ -48,20 +53,19 @@ fn invalid(app: &App) -> StatusCode {
     StatusCode::from_u16(app.config.validate.invalid_status).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
-/// The document, behind the beginning of the answer to a valid one: most are, and most come back as they were sent. `None` if it is too large, or does
-/// not come.
-async fn collected(body: Body, announced: usize) -> Option<Vec<u8>> {
+/// The document, behind the beginning of the answer to a valid one: most are, and most come back as they were sent. `None` if it is too large.
+async fn collected(body: Body, announced: usize) -> Result<Option<Vec<u8>>, axum::Error> {
     let mut buffer = Vec::with_capacity(VALID.0.len() + announced.min(MAX_DOCUMENT) + VALID.1.len());
     buffer.extend_from_slice(VALID.0.as_bytes());
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.ok()?;
+        let piece = piece?;
         if buffer.len() - VALID.0.len() + piece.len() > MAX_DOCUMENT {
-            return None;
+            return Ok(None);
         }
         buffer.extend_from_slice(&piece);
     }
-    Some(buffer)
+    Ok(Some(buffer))
 }
 
 /// Whether the document in the buffer is valid, and the body of the answer.
@@ -107,4 +111,20 @@ fn too_large(size: Option<u64>) -> Response {
     let data = json!({ "limitInBytes": MAX_DOCUMENT, "requestSize": size });
     let body = json!({ "errors": [{ "name": "invalid_input", "message": message, "data": data, "validationErrors": [] }] });
     (StatusCode::PAYLOAD_TOO_LARGE, Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_document_that_breaks_off_is_not_called_too_large() {
+        let body = |pieces: Vec<std::io::Result<Vec<u8>>>| Body::from_stream(stream::iter(pieces));
+        let whole = collected(body(vec![Ok(b"{".to_vec()), Ok(b"}".to_vec())]), 0).await.unwrap();
+        assert_eq!(whole.as_deref(), Some([VALID.0, "{}"].concat().as_bytes()));
+        assert_eq!(collected(body(vec![Ok(vec![b' '; MAX_DOCUMENT]), Ok(vec![b' '])]), 9).await.unwrap(), None);
+        assert!(collected(body(vec![Ok(b"{".to_vec()), Err(std::io::Error::other("reset"))]), 9).await.is_err());
+    }
 }

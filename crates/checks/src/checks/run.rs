@@ -81,8 +81,10 @@ fn unfetched(missing: &Unfetched) -> Finding {
         "The registration names the address of a sample because ours do not suit the engine; what was tested with them says less.",
         "Mend the address (certification.sampleUrl), or give the sample as a file: PUT /v3/engines/ID/sample.",
     );
+    // What stands behind the question mark may be a signature that opens more than this file.
+    let address = missing.url.split(['?', '#']).next().unwrap_or_default();
     let finding =
-        finding.message("The sample of the registration could not be fetched").at(clip(&missing.url, 200)).field("certification.sampleUrl");
+        finding.message("The sample of the registration could not be fetched").at(clip(address, 200)).field("certification.sampleUrl");
     finding.quote(clip(&missing.reason, 240))
 }
 

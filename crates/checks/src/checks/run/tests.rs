@@ -94,6 +94,8 @@ fn only(builder: crate::evidence::tests::Builder) -> Finding {
 #[test]
 fn documented_sentences_are_kept() {
     assert_eq!(only(webhook().ran_out(Phase::Process)).message, "Test timed out after 600 s");
+    let signed = only(webhook().unfetched("https://files.example.com/a.wav?sig=secret#x", "the answer was 404"));
+    assert_eq!(signed.place.as_deref(), Some("https://files.example.com/a.wav"));
     let shortened = |wall_ms| only(webhook().ran_out(Phase::Process).wall(wall_ms));
     assert_eq!(shortened(587_000).title, "Time of the test run (587 s) was over in the call with unsupported");
     assert_eq!(shortened(587_000).message, "Test timed out after 600 s");
