@@ -174,9 +174,13 @@ impl Instance {
         self.stop().await
     }
 
-    /// Does one task; others wait. Dropping the future leaves the engine as it is, and nothing of the task in it.
-    pub async fn perform(&self, work: &Work, turn: Turn) -> Done {
+    /// Does one task; others wait. `None`, and nothing was begun, when its process has ended before the turn came, by itself or because
+    /// somebody drained it meanwhile. Dropping the future leaves the engine as it is, and nothing of the task in it.
+    pub async fn perform(&self, work: &Work, turn: Turn) -> Option<Done> {
         let _turn = self.turn.lock().await;
+        if self.has_ended() {
+            return None;
+        }
         let _borrowed = Borrowed(self);
         *self.log.lock() = Some(Arc::clone(&turn.log));
         let deadline = Deadline::start(millis(turn.wall));
@@ -199,7 +203,7 @@ impl Instance {
         };
         let wrong = webhook_task(&mut run, &self.hooks, &sample, &task).await;
         let handed = desk.hand_over(&task);
-        Done { ended: wrong.unwrap_or_else(|| webhook_ended(&handed)), handed }
+        Some(Done { ended: wrong.unwrap_or_else(|| webhook_ended(&handed)), handed })
     }
 }
 

@@ -31,6 +31,7 @@ mod instance;
 mod journal;
 mod kind;
 mod listening;
+mod md5sum;
 mod multipart;
 mod repeat;
 mod run;
@@ -43,6 +44,7 @@ mod webhook;
 pub use certify::certify;
 pub use instance::{Instance, Placed, Turn, place};
 pub use kind::{DRIVER_PATH, kind_of};
+pub use md5sum::Md5Sum;
 pub use model::run::{NotStarted, NotTestable, Outcome};
 pub use samples::Sample;
 

@@ -17,6 +17,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
+use harness::Md5Sum;
 pub use holds::{Hold, Holds};
 use model::{digest::Digest, name::RepoName};
 use registry::range::{self, Wanted};
@@ -174,6 +175,18 @@ pub async fn read(blobs: &Blobs, digest: &Digest, size: u64) -> Result<Bytes, st
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes.freeze())
+}
+
+/// Compares content with the MD5 sum that was given with it.
+///
+/// # Errors
+/// [`Problem::InvalidInput`], [`Problem::Internal`].
+pub async fn check(blobs: &Blobs, digest: &Digest, size: u64, mut sum: Md5Sum) -> Result<(), Problem> {
+    let mut pieces = blobs.pieces(digest, 0, size).await?;
+    while let Some(piece) = pieces.next().await? {
+        sum = sum.with(&piece);
+    }
+    sum.check().map_err(Problem::invalid)
 }
 
 /// The beginning of content as text.

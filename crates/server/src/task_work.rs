@@ -77,7 +77,7 @@ pub async fn work_of(app: &App, task: &Task, build: &Build, capability: Capabili
         job: task.job.clone(),
         task: task.id.clone(),
         token: app.engine_tokens.issue(token, clock::now_ms())?,
-        assets: given(app, &files, chosen).await?,
+        assets: given(app, &files, chosen.zip(input.as_ref())).await?,
         recording: recording(tdo),
         payload: task.payload.as_object().cloned().unwrap_or_default(),
         input,
@@ -113,7 +113,10 @@ fn choose<'a>(files: &'a [Asset], formats: &[String]) -> Option<&'a Asset> {
 }
 
 async fn sample_of(app: &App, tdo: &Tdo, asset: &Asset) -> Result<Sample, NoWork> {
-    let bytes = bytes_of(app, asset).await?.unwrap_or_default();
+    let bytes = match &asset.content {
+        Content::Blob(digest) => asset_files::read(&app.assets, digest, asset.size).await?,
+        Content::Uri(_) => Bytes::new(),
+    };
     let has_time = ["audio/", "video/"].iter().any(|family| asset.content_type.starts_with(family));
     let length = u64::try_from(tdo.stop_at.saturating_sub(tdo.start_at)).unwrap_or(0);
     let name: String = asset.name.clone().unwrap_or_default().chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
@@ -131,26 +134,20 @@ async fn sample_of(app: &App, tdo: &Tdo, asset: &Asset) -> Result<Sample, NoWork
     })
 }
 
-async fn bytes_of(app: &App, asset: &Asset) -> Result<Option<Bytes>, NoWork> {
-    match &asset.content {
-        Content::Blob(digest) => Ok(Some(asset_files::read(&app.assets, digest, asset.size).await?)),
-        Content::Uri(_) => Ok(None),
-    }
-}
-
 /// The files, the input first of all at hand.
-async fn given(app: &App, files: &[Asset], input: Option<&Asset>) -> Result<Vec<Given>, NoWork> {
-    let mut left = AT_HAND.saturating_sub(input.map_or(0, |asset| asset.size));
+async fn given(app: &App, files: &[Asset], input: Option<(&Asset, &Sample)>) -> Result<Vec<Given>, NoWork> {
+    let mut left = AT_HAND.saturating_sub(input.map_or(0, |(asset, _)| asset.size));
     let mut all = Vec::new();
     for asset in files {
-        let is_input = input.is_some_and(|input| input.id == asset.id);
-        let content = match &asset.content {
-            Content::Uri(uri) => Kept::Uri(uri.clone()),
-            Content::Blob(_) if is_input || asset.size <= left => {
-                left = left.saturating_sub(if is_input { 0 } else { asset.size });
-                Kept::Bytes(bytes_of(app, asset).await?.unwrap_or_default())
+        let content = match (&asset.content, input) {
+            // It was read already.
+            (_, Some((input, sample))) if input.id == asset.id => Kept::Bytes(sample.bytes.clone()),
+            (Content::Uri(uri), _) => Kept::Uri(uri.clone()),
+            (Content::Blob(digest), _) if asset.size <= left => {
+                left -= asset.size;
+                Kept::Bytes(asset_files::read(&app.assets, digest, asset.size).await?)
             }
-            Content::Blob(_) => Kept::Uri(asset_files::signed(app, &asset_files::path_of(&asset.id))),
+            (Content::Blob(_), _) => Kept::Uri(asset_files::signed(app, &asset_files::path_of(&asset.id))),
         };
         all.push(Given {
             id: asset.id.clone(),

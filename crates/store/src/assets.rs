@@ -178,6 +178,8 @@ pub enum Order {
     Type,
     /// By name.
     Name,
+    /// The primary ones before all others, each by age.
+    Primary,
 }
 
 /// Which assets.
@@ -245,6 +247,7 @@ pub async fn list(
         Order::Created => "created_at",
         Order::Type => "asset_type",
         Order::Name => "name",
+        Order::Primary => "NOT is_primary",
     };
     query.push(format_args!(" ORDER BY {column} {direction}, seq {direction} LIMIT ")).push_bind(limit).push(" OFFSET ").push_bind(offset);
     let rows: Vec<AssetRow> = query.build_query_as().fetch_all(db).await?;

@@ -71,6 +71,13 @@ impl Tdo {
     }
 }
 
+fn in_order(start: Timestamp, stop: Timestamp) -> Result<(), ApiError> {
+    if stop < start {
+        return Err(ApiError::invalid_input("stopDateTime: earlier than startDateTime"));
+    }
+    Ok(())
+}
+
 impl Desk {
     /// A recording of a task.
     pub(crate) fn tdo(&self, task: &Task, id: &str) -> Option<Tdo> {
@@ -79,9 +86,7 @@ impl Desk {
 
     /// Makes a recording.
     pub(crate) fn add_tdo(&self, task: &Task, new: NewTdo) -> Result<Tdo, ApiError> {
-        if new.stop < new.start {
-            return Err(ApiError::invalid_input("stopDateTime: earlier than startDateTime"));
-        }
+        in_order(new.start, new.stop)?;
         let now = self.now();
         let mut inner = self.lock();
         if inner.tdos.len() >= self.caps.assets {
@@ -107,16 +112,17 @@ impl Desk {
     }
 
     /// Changes a recording; `None` if the task has none of that id.
-    pub(crate) fn change_tdo(&self, task: &Task, id: &str, change: TdoChange) -> Option<Tdo> {
+    pub(crate) fn change_tdo(&self, task: &Task, id: &str, change: TdoChange) -> Result<Option<Tdo>, ApiError> {
         let now = self.now();
         let mut inner = self.lock();
-        let tdo = inner.tdos.iter_mut().find(|tdo| tdo.task == task.number && tdo.id == id)?;
+        let Some(tdo) = inner.tdos.iter_mut().find(|tdo| tdo.task == task.number && tdo.id == id) else { return Ok(None) };
+        let (start, stop) = (change.start.unwrap_or(tdo.start), change.stop.unwrap_or(tdo.stop));
+        in_order(start, stop)?;
         tdo.name = change.name.unwrap_or_else(|| std::mem::take(&mut tdo.name));
         tdo.description = change.description.or(tdo.description.take());
         tdo.status = change.status.unwrap_or_else(|| std::mem::take(&mut tdo.status));
         tdo.details = change.details.unwrap_or_else(|| tdo.details.take());
-        (tdo.start, tdo.stop) = (change.start.unwrap_or(tdo.start), change.stop.unwrap_or(tdo.stop));
-        tdo.modified = now;
-        Some(tdo.clone())
+        (tdo.start, tdo.stop, tdo.modified) = (start, stop, now);
+        Ok(Some(tdo.clone()))
     }
 }

@@ -17,9 +17,12 @@ mod recording;
 mod scalar;
 mod text;
 mod types;
+mod words;
 
 pub use error::{ApiError, render};
+pub use scalar::{Json, JsonData, UploadedFile};
 pub use text::{QueryError, parse};
+pub use words::{AssetOrderBy, TaskFailureReason, TaskStatus};
 
 /// What a resolver gives: absent, an answer, or a refusal that leaves the other fields of the request alone.
 type Answer<T> = Option<Result<T, ApiError>>;

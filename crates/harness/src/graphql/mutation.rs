@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, InputType, Object};
+use async_graphql::{Context, ID, InputObject, Object};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -10,9 +10,13 @@ use super::{
     Answer, ApiError, Caller,
     recording::{self, CreateStructuredData, CreateTdo, CreateTdoWithAsset, GetEngineJwt, UpdateTdo},
     scalar::{DateTime, JsonData, UploadedFile},
-    types::{AssetView, EngineJwt, StructuredData, TaskFailureReason, TaskLog, TaskStatus, TaskView, TdoView},
+    types::{AssetView, EngineJwt, StructuredData, TaskLog, TaskView, TdoView},
+    words::{TaskFailureReason, TaskStatus},
 };
-use crate::desk::{Content, NewAsset, Status, Task, essence};
+use crate::{
+    Md5Sum,
+    desk::{Content, NewAsset, Status, Task, essence},
+};
 
 /// Longest texts kept of what an engine says, characters.
 const MAX_TEXT: usize = 2_000;
@@ -198,14 +202,10 @@ fn update_task(caller: &Caller, input: UpdateTask) -> Result<TaskView, ApiError>
             return Err(ApiError::capacity("output: this test run has taken as many results as it keeps"));
         }
     }
-    let reason = input.failure_reason.and_then(|reason| match reason.to_value() {
-        async_graphql::Value::Enum(word) => Some(word.to_string()),
-        _ => None,
-    });
     let status = Status {
-        status: input.status.word().to_owned(),
+        status: model::task::TaskStatus::from(input.status).to_string(),
         output,
-        failure_reason: reason,
+        failure_reason: input.failure_reason.map(|reason| reason.as_str().to_owned()),
         failure_message: input.failure_message.map(cut),
         ..Status::default()
     };
@@ -224,8 +224,17 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// The content of an asset: the request's file, or else where it is said to be. A URL of ours means the bytes behind it; any other
-/// is never fetched.
-pub(super) fn content(caller: &Caller, uri: Option<String>) -> Result<(Content, Option<String>), ApiError> {
+/// is never fetched. A sum that is given with it must be that of the content, if that is here.
+pub(super) fn content(caller: &Caller, uri: Option<String>, md5sum: Option<&str>) -> Result<(Content, Option<String>), ApiError> {
+    let sum = md5sum.map(Md5Sum::given).transpose().map_err(ApiError::invalid_input)?;
+    let found = found(caller, uri)?;
+    if let (Some(sum), Content::Bytes(bytes)) = (sum, &found.0) {
+        sum.with(bytes).check().map_err(ApiError::invalid_input)?;
+    }
+    Ok(found)
+}
+
+fn found(caller: &Caller, uri: Option<String>) -> Result<(Content, Option<String>), ApiError> {
     if let Some(file) = &caller.file {
         return Ok((Content::Bytes(file.bytes.clone()), file.content_type.clone()));
     }
@@ -252,7 +261,7 @@ fn create_asset(caller: &Caller, input: CreateAsset) -> Result<AssetView, ApiErr
     let asset_type = input.asset_type.or(input.kind).filter(|kind| !kind.is_empty());
     let asset_type =
         asset_type.ok_or_else(|| ApiError::invalid_input("assetType: say what kind of asset this is, such as vtn-standard"))?;
-    let (content, sent_type) = content(caller, input.uri)?;
+    let (content, sent_type) = content(caller, input.uri, input.md5sum.as_deref())?;
     let content_type = input.content_type.or(sent_type).unwrap_or_else(|| "application/octet-stream".to_owned());
     let new = NewAsset {
         asset_type: cut(asset_type),
@@ -286,7 +295,7 @@ fn upload_result(caller: &Caller, input: UploadEngineResult) -> Result<AssetView
             let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             (Content::Bytes(Bytes::from(text)), Some(if is_json { "application/json" } else { "text/plain" }.to_owned()))
         }
-        None => content(caller, input.uri)?,
+        None => content(caller, input.uri, None)?,
     };
     let content_type = cut(input.content_type.or(sent_type).unwrap_or_else(|| "application/json".to_owned()));
     let output = match &content {

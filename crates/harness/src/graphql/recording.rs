@@ -127,7 +127,7 @@ pub(super) fn create(caller: &Caller, input: CreateTdo) -> Result<TdoView, ApiEr
 
 pub(super) fn create_with_asset(caller: &Caller, input: CreateTdoWithAsset) -> Result<TdoView, ApiError> {
     let task = caller.task()?;
-    let (content, sent_type) = content(caller, input.uri)?;
+    let (content, sent_type) = content(caller, input.uri, input.md5sum.as_deref())?;
     let start = input.start_date_time.map_or_else(|| caller.desk.now(), |time| time.0);
     let new = NewTdo {
         name: input.name.map(cut),
@@ -160,7 +160,7 @@ pub(super) fn update(caller: &Caller, input: UpdateTdo) -> Result<TdoView, ApiEr
         start: input.start_date_time.map(|time| time.0),
         stop: input.stop_date_time.map(|time| time.0),
     };
-    let tdo = caller.desk.change_tdo(task, &input.id.0, change).ok_or_else(|| foreign("recording", &input.id))?;
+    let tdo = caller.desk.change_tdo(task, &input.id.0, change)?.ok_or_else(|| foreign("recording", &input.id))?;
     Ok(TdoView { tdo, task: task.clone() })
 }
 

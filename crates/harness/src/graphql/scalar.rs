@@ -6,7 +6,7 @@ use super::error::iso;
 
 /// Any JSON value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct JsonData(pub(crate) serde_json::Value);
+pub struct JsonData(pub serde_json::Value);
 
 /// Any JSON value.
 #[Scalar(name = "JSONData")]
@@ -21,7 +21,8 @@ impl ScalarType for JsonData {
 }
 
 /// Any JSON value, under the scalar's older name; the fields that are old themselves have it. Variables declared with it are accepted everywhere.
-pub(crate) struct Json(pub(crate) serde_json::Value);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Json(pub serde_json::Value);
 
 /// The older name of JSONData.
 #[Scalar(name = "JSON")]
@@ -62,8 +63,8 @@ impl ScalarType for DateTime {
     }
 }
 
-/// The file of a multipart request. The value in the query does not matter: there is one file, and it is bound to this field.
-pub(crate) struct UploadedFile;
+/// The file part of a multipart request. Its value in the query does not matter: there is one file, and the first field that wants it gets it.
+pub struct UploadedFile;
 
 /// The file part of a multipart request.
 #[Scalar(name = "UploadedFile")]

@@ -7,6 +7,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::{
     Caller,
     scalar::{DateTime, Json, JsonData},
+    words::{AssetOrderBy, TaskStatus},
 };
 use crate::desk::{Asset, Desk, Task, Tdo};
 
@@ -15,75 +16,9 @@ pub(super) fn desk<'a>(ctx: &Context<'a>) -> &'a Arc<Desk> {
     &ctx.data_unchecked::<Caller>().desk
 }
 
-/// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(rename_items = "snake_case")]
-#[allow(missing_docs, reason = "the words are the platform's own")]
-pub(crate) enum TaskStatus {
-    Pending,
-    Running,
-    Complete,
-    Queued,
-    Accepted,
-    Failed,
-    Cancelled,
-    StandbyPending,
-    Waiting,
-    Resuming,
-    Aborted,
-    Paused,
-}
-
-impl TaskStatus {
-    const ALL: [(Self, &'static str); 12] = [
-        (Self::Pending, "pending"),
-        (Self::Running, "running"),
-        (Self::Complete, "complete"),
-        (Self::Queued, "queued"),
-        (Self::Accepted, "accepted"),
-        (Self::Failed, "failed"),
-        (Self::Cancelled, "cancelled"),
-        (Self::StandbyPending, "standby_pending"),
-        (Self::Waiting, "waiting"),
-        (Self::Resuming, "resuming"),
-        (Self::Aborted, "aborted"),
-        (Self::Paused, "paused"),
-    ];
-
-    pub(super) fn word(self) -> &'static str {
-        Self::ALL.into_iter().find(|(status, _)| *status == self).map_or("running", |(_, word)| word)
-    }
-
-    fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(_, known)| *known == word).map(|(status, _)| status)
-    }
-}
-
-/// Why a task failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(rename_items = "snake_case")]
-#[allow(missing_docs, reason = "the words are the platform's own")]
-pub(crate) enum TaskFailureReason {
-    InternalError,
-    ExternalError,
-    Unknown,
-    UrlNotFound,
-    UrlNotAllowed,
-    UrlTimeout,
-    UrlConnectionRefused,
-    UrlError,
-    InvalidData,
-    RateLimited,
-    ApiNotAllowed,
-    ApiAuthenticationError,
-    ApiNotFound,
-    ApiError,
-    FileWriteError,
-    StreamReadError,
-    SystemDependencyMissing,
-    SystemError,
-    HeartbeatTimeout,
-    Other,
+/// How a task stands, if that is one of the known words.
+fn status_of(desk: &Desk, task: &Task) -> Option<TaskStatus> {
+    desk.status_of(task).status.parse::<model::task::TaskStatus>().ok().map(Into::into)
 }
 
 /// Whether a list begins with the least or the greatest.
@@ -94,19 +29,6 @@ pub(crate) enum OrderDirection {
     Asc,
     /// The greatest first.
     Desc,
-}
-
-/// What assets are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(rename_items = "camelCase")]
-#[allow(clippy::enum_variant_names, reason = "the words are the platform's own")]
-pub(crate) enum AssetOrderBy {
-    /// By age.
-    CreatedDateTime,
-    /// By type.
-    Type,
-    /// By name.
-    Name,
 }
 
 /// One unit of work for one engine.
@@ -137,7 +59,7 @@ impl TaskView {
         Engine::of(desk(ctx))
     }
     async fn status(&self, ctx: &Context<'_>) -> Option<TaskStatus> {
-        TaskStatus::of(&desk(ctx).status_of(&self.0).status)
+        status_of(desk(ctx), &self.0)
     }
     /// What the engine was given.
     async fn payload(&self) -> JsonData {
@@ -197,7 +119,7 @@ impl JobView {
         TdoView::of(desk(ctx), &self.0, &self.0.tdo_id)
     }
     async fn status(&self, ctx: &Context<'_>) -> Option<TaskStatus> {
-        TaskStatus::of(&desk(ctx).status_of(&self.0).status)
+        status_of(desk(ctx), &self.0)
     }
     async fn created_date_time(&self, ctx: &Context<'_>) -> DateTime {
         DateTime(desk(ctx).facts.started_at)

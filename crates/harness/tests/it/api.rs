@@ -268,6 +268,9 @@ async fn assets_come_by_plain_form_and_by_the_multi_operation_form() {
         let third = api.form(&[("operations", None, &operations), ("map", None, "{\"0\":[\"variables.f\"]}"), ("0", Some("audio/wav"), "RIFF")]);
         assert_eq!(third.json()["data"]["createAsset"]["contentType"], "audio/wav", "{}", third.json());
 
+        let damaged = query.replace("type:", "md5sum: \"5d41402abc4b2a76b9719d911017c592\", type:");
+        let damaged = api.form(&[("query", None, &damaged), ("file", Some("text/plain"), "hallo")]).json();
+        assert!(damaged["errors"][0]["message"].as_str().unwrap().contains("arrived"), "{damaged}");
         let nothing = api.ask(&query, json!({}));
         assert_eq!(nothing["errors"][0]["message"], "One of uri or file (upload) must be provided to create an asset");
         let linked = api.ask(&query.replace("type:", "uri: \"http://example.com/x.json\", type:"), json!({}));
@@ -410,6 +413,8 @@ async fn an_engine_can_make_recordings_and_only_its_own() {
 
         let backward = json!({"startDateTime": 1_716_200_000, "stopDateTime": 5});
         assert_eq!(api.ask(create, json!({ "i": backward }))["errors"][0]["name"], "invalid_input");
+        let backward = api.ask(&update.replace("name: \"n\"", "stopDateTime: 5"), json!({}));
+        assert_eq!(backward["errors"][0]["message"], "stopDateTime: earlier than startDateTime");
         let foreign = api.ask("mutation { updateTDO(input: {id: \"123\", name: \"x\"}) { id } }", json!({}));
         assert_eq!(foreign["errors"][0]["name"], "not_allowed");
     })

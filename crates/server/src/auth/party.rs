@@ -76,12 +76,33 @@ impl Party {
         self.own(|token| token.tdo == tdo.id || tdo.task.as_ref() == Some(&token.task), "recording", &tdo.id.to_string())
     }
 
+    /// That there is no such task.
+    pub fn no_task(&self, id: &str) -> Problem {
+        self.missing("Task", "task", id)
+    }
+
+    /// That there is no such recording.
+    pub fn no_tdo(&self, id: i64) -> Problem {
+        self.missing("TemporalDataObject", "recording", &id.to_string())
+    }
+
+    /// An engine is told the same as of what belongs to others, so that it learns nothing about them.
+    fn missing(&self, object: &'static str, what: &str, id: &str) -> Problem {
+        let id: String = id.chars().take(80).collect();
+        match self {
+            Self::Person(_) => Problem::NotFound { object, id },
+            Self::Engine(token) => foreign(token, what, &id),
+        }
+    }
+
     fn own(&self, is_own: impl Fn(&EngineToken) -> bool, what: &str, id: &str) -> Result<(), Problem> {
         match self {
-            Self::Engine(token) if !is_own(token) => {
-                Err(Problem::NotAllowed(format!("this token is good for the {what} of task {} alone, not for {id}", token.task)))
-            }
+            Self::Engine(token) if !is_own(token) => Err(foreign(token, what, id)),
             _ => Ok(()),
         }
     }
+}
+
+fn foreign(token: &EngineToken, what: &str, id: &str) -> Problem {
+    Problem::NotAllowed(format!("this token is good for the {what} of task {} alone, not for {id}", token.task))
 }

@@ -118,8 +118,8 @@ pub struct EngineCertificationInput {
 pub struct CreateEngine {
     /// A UUID; a new one if absent.
     pub id: Option<ID>,
-    #[graphql(default = false)]
-    is_public: bool,
+    #[graphql(default_with = "Some(false)")]
+    is_public: Option<bool>,
     pub name: String,
     pub description: Option<String>,
     /// Id or name of a category, see `engineCategories`.
@@ -129,10 +129,10 @@ pub struct CreateEngine {
     fields: Option<Vec<CreateEngineField>>,
     icon_path: Option<String>,
     logo_path: Option<String>,
-    #[graphql(default = false)]
-    library_required: bool,
-    #[graphql(default = false, name = "createsTDO")]
-    creates_tdo: bool,
+    #[graphql(default_with = "Some(false)")]
+    library_required: Option<bool>,
+    #[graphql(default_with = "Some(false)", name = "createsTDO")]
+    creates_tdo: Option<bool>,
     certification: Option<EngineCertificationInput>,
 }
 
@@ -167,13 +167,13 @@ impl CreateEngine {
     /// What no rule reads.
     pub fn extra(&self) -> Value {
         serde_json::json!({
-            "isPublic": self.is_public,
+            "isPublic": self.is_public.unwrap_or_default(),
             "price": self.price,
             "fields": fields(self.fields.as_deref().unwrap_or_default()),
             "iconPath": self.icon_path,
             "logoPath": self.logo_path,
-            "libraryRequired": self.library_required,
-            "createsTDO": self.creates_tdo,
+            "libraryRequired": self.library_required.unwrap_or_default(),
+            "createsTDO": self.creates_tdo.unwrap_or_default(),
             "certification": self.certification.as_ref().map_or_else(|| serde_json::json!({"payload": null}), certification),
         })
     }

@@ -10,7 +10,7 @@ use super::{
     engine::Engine,
     engine_input::{CreateEngine, EngineWorkflow, EngineWorkflowAction, UpdateEngine},
     parse_id,
-    review::CreateBuildNote,
+    review::{BuildNoteKind, CreateBuildNote},
     token::DeletePayload,
 };
 use crate::{
@@ -126,7 +126,9 @@ impl EngineMutation {
     /// Writes about a build: a remark, a question, an answer, an appeal.
     async fn create_build_note(&self, ctx: &Context<'_>, input: CreateBuildNote) -> Result<Build> {
         let (caller, build) = (caller(ctx)?, parse_id(&input.build_id, "Build")?);
-        Ok(Build::from(write_note(app(ctx), caller, build, input.kind.into(), input.finding, &input.text).await?))
+        Ok(Build::from(
+            write_note(app(ctx), caller, build, input.kind.unwrap_or(BuildNoteKind::Comment).into(), input.finding, &input.text).await?,
+        ))
     }
 
     /// Has one check run again of a build that awaits approval.

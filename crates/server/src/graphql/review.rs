@@ -43,8 +43,8 @@ impl From<BuildNoteKind> for NoteKind {
 #[derive(InputObject)]
 pub struct CreateBuildNote {
     pub build_id: ID,
-    #[graphql(default_with = "BuildNoteKind::Comment")]
-    pub kind: BuildNoteKind,
+    #[graphql(default_with = "Some(BuildNoteKind::Comment)")]
+    pub kind: Option<BuildNoteKind>,
     /// Rule of the finding it is about, such as manifest.url.invalid.
     pub finding: Option<String>,
     pub text: String,

@@ -1,6 +1,8 @@
 //! Scalars of the GraphQL contract §3.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+pub use harness::graphql::{Json, JsonData, UploadedFile};
+use jiff::Timestamp;
 
 use crate::clock;
 
@@ -14,10 +16,12 @@ impl ScalarType for DateTime {
         match &value {
             Value::Number(number) => {
                 let number = number.as_i64().ok_or_else(|| InputValueError::custom("a time in seconds or milliseconds is an integer"))?;
-                Ok(Self(if number.abs() < 100_000_000_000 { number * 1000 } else { number }))
+                let ms = if number.unsigned_abs() < 100_000_000_000 { number * 1000 } else { number };
+                let outside = |_| InputValueError::custom(format!("{number} is no time between the years -9999 and 9999"));
+                Ok(Self(Timestamp::from_millisecond(ms).map_err(outside)?.as_millisecond()))
             }
             Value::String(text) => {
-                let at: jiff::Timestamp = text.parse().map_err(|_| InputValueError::custom(format!("{text:?} is no ISO 8601 time")))?;
+                let at: Timestamp = text.parse().map_err(|_| InputValueError::custom(format!("{text:?} is no ISO 8601 time")))?;
                 Ok(Self(at.as_millisecond()))
             }
             _ => Err(InputValueError::expected_type(value)),
@@ -26,50 +30,6 @@ impl ScalarType for DateTime {
 
     fn to_value(&self) -> Value {
         Value::String(clock::iso(self.0))
-    }
-}
-
-/// Any JSON.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JsonData(pub serde_json::Value);
-
-#[Scalar(name = "JSONData")]
-impl ScalarType for JsonData {
-    fn parse(value: Value) -> InputValueResult<Self> {
-        Ok(Self(value.into_json()?))
-    }
-
-    fn to_value(&self) -> Value {
-        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
-    }
-}
-
-/// Any JSON, under the scalar's older name; the fields that are old themselves have it. Variables declared with it are accepted everywhere.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Json(pub serde_json::Value);
-
-#[Scalar(name = "JSON")]
-impl ScalarType for Json {
-    fn parse(value: Value) -> InputValueResult<Self> {
-        Ok(Self(value.into_json()?))
-    }
-
-    fn to_value(&self) -> Value {
-        Value::from_json(self.0.clone()).unwrap_or(Value::Null)
-    }
-}
-
-/// The file part of a multipart request. Its value in the query does not matter: there is one file, and the first field that wants it gets it.
-pub struct UploadedFile;
-
-#[Scalar(name = "UploadedFile")]
-impl ScalarType for UploadedFile {
-    fn parse(_: Value) -> InputValueResult<Self> {
-        Ok(Self)
-    }
-
-    fn to_value(&self) -> Value {
-        Value::Null
     }
 }
 
@@ -84,5 +44,8 @@ mod tests {
         }
         assert!(DateTime::parse(Value::from("yesterday")).is_err());
         assert!(DateTime::parse(Value::from(1.5)).is_err());
+        for outside in [i64::MIN, i64::MAX, 300_000_000_000_000] {
+            assert!(DateTime::parse(Value::from(outside)).is_err(), "{outside}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Jobs and tasks as the API shows them (GraphQL contract §4, §7).
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+pub use harness::graphql::{TaskFailureReason, TaskStatus};
 use model::{id::EngineId, task};
 use store::{
     builds, engine_use, engines,
@@ -21,25 +22,6 @@ use crate::{asset_files, error::Problem};
 
 /// Bytes of a log that are shown as text; the rest is behind its uri.
 const LOG_SHOWN: u64 = 1 << 20;
-
-/// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "task::TaskStatus", rename_items = "snake_case")]
-#[allow(missing_docs, reason = "the words are the contract's own")]
-pub enum TaskStatus {
-    Pending,
-    Running,
-    Complete,
-    Queued,
-    Accepted,
-    Failed,
-    Cancelled,
-    StandbyPending,
-    Waiting,
-    Resuming,
-    Aborted,
-    Paused,
-}
 
 /// Which jobs a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -64,72 +46,6 @@ impl From<JobStatusFilter> for task::TaskStatus {
             JobStatusFilter::Queued => Self::Queued,
             JobStatusFilter::Failed => Self::Failed,
         }
-    }
-}
-
-/// Why a task failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(rename_items = "snake_case")]
-#[allow(missing_docs, reason = "the words are the contract's own")]
-pub enum TaskFailureReason {
-    InternalError,
-    ExternalError,
-    Unknown,
-    UrlNotFound,
-    UrlNotAllowed,
-    UrlTimeout,
-    UrlConnectionRefused,
-    UrlError,
-    InvalidData,
-    RateLimited,
-    ApiNotAllowed,
-    ApiAuthenticationError,
-    ApiNotFound,
-    ApiError,
-    FileWriteError,
-    StreamReadError,
-    SystemDependencyMissing,
-    SystemError,
-    HeartbeatTimeout,
-    Other,
-}
-
-impl TaskFailureReason {
-    fn all() -> impl Iterator<Item = (Self, &'static str)> {
-        use TaskFailureReason as R;
-        // In the order of the words.
-        let reasons = [
-            R::InternalError,
-            R::ExternalError,
-            R::Unknown,
-            R::UrlNotFound,
-            R::UrlNotAllowed,
-            R::UrlTimeout,
-            R::UrlConnectionRefused,
-            R::UrlError,
-            R::InvalidData,
-            R::RateLimited,
-            R::ApiNotAllowed,
-            R::ApiAuthenticationError,
-            R::ApiNotFound,
-            R::ApiError,
-            R::FileWriteError,
-            R::StreamReadError,
-            R::SystemDependencyMissing,
-            R::SystemError,
-            R::HeartbeatTimeout,
-            R::Other,
-        ];
-        reasons.into_iter().zip(task::FAILURE_REASONS)
-    }
-
-    /// The word in the table.
-    pub fn as_str(self) -> &'static str {
-        Self::all().find(|(reason, _)| *reason == self).map_or("other", |(_, word)| word)
-    }
-
-    fn of(word: &str) -> Self {
-        Self::all().find(|(_, known)| *known == word).map_or(Self::Other, |(reason, _)| reason)
     }
 }
 
@@ -403,21 +319,5 @@ impl EngineUsage {
     /// Tasks that wait for it.
     async fn waiting_task_count(&self) -> i64 {
         self.0.waiting
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_and_words_belong_together() {
-        assert_eq!(TaskFailureReason::all().count(), task::FAILURE_REASONS.len());
-        for (reason, word) in TaskFailureReason::all() {
-            let on_the_wire = async_graphql::InputType::to_value(&reason);
-            assert_eq!(on_the_wire, async_graphql::Value::Enum(async_graphql::Name::new(word)));
-            assert_eq!((TaskFailureReason::of(word), reason.as_str()), (reason, word));
-        }
-        assert_eq!(TaskFailureReason::of("bad luck"), TaskFailureReason::Other);
     }
 }

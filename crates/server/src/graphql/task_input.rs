@@ -18,7 +18,7 @@ pub struct CreateJob {
     pub tasks: Vec<CreateTask>,
     /// `standby_pending`: nobody works on the tasks until they are set to pending. Nothing else is looked at.
     pub status: Option<TaskStatus>,
-    /// Not looked at.
+    /// Not looked at: what an engine fails at stays failed; a task that was cut off is begun anew, three times at most.
     pub retries: Option<i32>,
     /// Not looked at.
     pub cluster_id: Option<ID>,
@@ -59,11 +59,11 @@ pub struct CreateTask {
     /// The build to test, with `testTask`; otherwise the deployed one.
     pub build_id: Option<ID>,
     /// Runs a build that need not be deployed.
-    #[graphql(default)]
-    pub test_task: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub test_task: Option<bool>,
     /// Nobody works on it until it is set to pending.
-    #[graphql(default)]
-    pub standby_task: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub standby_task: Option<bool>,
     /// Not looked at.
     pub is_clone: Option<bool>,
     /// Not looked at: one engine needs no folders.
@@ -141,20 +141,22 @@ pub struct UploadEngineResult {
     pub filename: Option<String>,
     pub asset_type: Option<String>,
     pub content_type: Option<String>,
-    #[graphql(default = true)]
-    pub complete_task: bool,
+    #[graphql(default_with = "Some(true)")]
+    pub complete_task: Option<bool>,
     /// The key under which a result that is not JSON is put in the task's output.
-    #[graphql(default = "data")]
-    pub output_json_key: String,
+    #[graphql(default_with = "Some(\"data\".to_owned())")]
+    pub output_json_key: Option<String>,
     /// Not looked at.
     pub file_data: Option<JsonData>,
-    #[graphql(default)]
-    pub set_as_primary: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub set_as_primary: Option<bool>,
     /// Not looked at.
-    #[graphql(default)]
-    pub skip_indexing: bool,
-    #[graphql(default = true)]
-    pub set_task_output: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub skip_indexing: Option<bool>,
+    /// The task's output becomes what is given as `output` or `outputString`; or, if that is larger than an output may be, the id of the file
+    /// it becomes. What a `file` holds does not.
+    #[graphql(default_with = "Some(true)")]
+    pub set_task_output: Option<bool>,
 }
 
 /// A recording.
@@ -207,7 +209,7 @@ pub struct CreateTdoWithAsset {
     pub asset_details: Option<JsonData>,
     /// Not looked at.
     pub file_data: Option<JsonData>,
-    /// Not looked at.
+    /// The MD5 sum of the content, 32 hexadecimal digits; refused if that has another. Of what is elsewhere it is not looked at.
     pub md5sum: Option<String>,
     /// Not looked at.
     pub source: Option<JsonData>,
@@ -274,12 +276,12 @@ pub struct CreateAsset {
     pub source_data: Option<SourceData>,
     /// Not looked at.
     pub file_data: Option<JsonData>,
-    /// Not looked at.
+    /// The MD5 sum of the content, 32 hexadecimal digits; refused if that has another. Of what is elsewhere it is not looked at.
     pub md5sum: Option<String>,
-    #[graphql(default)]
-    pub set_as_primary: bool,
-    #[graphql(default)]
-    pub is_user_edited: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub set_as_primary: Option<bool>,
+    #[graphql(default_with = "Some(false)")]
+    pub is_user_edited: Option<bool>,
 }
 
 /// Where a file comes from.

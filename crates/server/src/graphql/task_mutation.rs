@@ -93,6 +93,7 @@ fn blank_asset(asset_type: impl Into<String>, content: NewContent) -> NewAsset {
         details: None,
         source: None,
         content,
+        md5sum: None,
         is_primary: false,
         user_edited: false,
     }
@@ -109,8 +110,8 @@ fn new_task(task: CreateTask, standby: bool) -> Result<NewTask, Problem> {
         engine: task.engine_id.map(|id| id.0),
         payload: task.payload.map(|payload| payload.0).or(text.transpose()?),
         build: task.build_id.map(|id| id.0),
-        test: task.test_task,
-        standby: task.standby_task || standby,
+        test: task.test_task.unwrap_or_default(),
+        standby: task.standby_task.unwrap_or_default() || standby,
     })
 }
 
@@ -185,6 +186,9 @@ impl TaskMutation {
     /// Hands in a log of a task.
     async fn create_task_log(&self, ctx: &Context<'_>, input: CreateTaskLog) -> Result<TaskLog> {
         let (content, content_type, name) = content(ctx, None);
+        if matches!(content, NewContent::Uri(_)) {
+            return Err(Problem::invalid("file: send the log as the file part of a multipart request").into());
+        }
         let new = NewAsset { content_type, name, ..blank_asset("task-log", content) };
         let (_, asset) = create_task_log(app(ctx), party(ctx)?, &input.task_id, new).await?;
         let text = match &asset.content {
@@ -200,7 +204,8 @@ impl TaskMutation {
         let (new, content_type, name, output) = match text {
             Some(text) => {
                 let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-                let output = input.set_task_output.then(|| as_json(&text, &input.output_json_key));
+                let output =
+                    input.set_task_output.unwrap_or(true).then(|| as_json(&text, input.output_json_key.as_deref().unwrap_or("data")));
                 let kind = if is_json { "application/json" } else { "text/plain" };
                 (NewContent::Bytes(text.into()), Some(kind.to_owned()), None, output)
             }
@@ -212,10 +217,10 @@ impl TaskMutation {
         let asset = NewAsset {
             content_type: input.content_type.or(content_type),
             name: input.filename.or(name),
-            is_primary: input.set_as_primary,
+            is_primary: input.set_as_primary.unwrap_or_default(),
             ..blank_asset(input.asset_type.unwrap_or_else(|| "vtn-standard".to_owned()), new)
         };
-        let new = NewResult { task: input.task_id.0, asset, output, complete: input.complete_task };
+        let new = NewResult { task: input.task_id.0, asset, output, complete: input.complete_task.unwrap_or(true) };
         Ok(Asset(upload_result(app(ctx), party(ctx)?, new).await?))
     }
 
@@ -242,6 +247,7 @@ impl TaskMutation {
             content_type: input.content_type.or(content_type),
             name,
             details: input.asset_details.map(|details| details.0),
+            md5sum: input.md5sum,
             ..blank_asset(input.asset_type.or(input.kind).unwrap_or_else(|| "media".to_owned()), content)
         };
         let new = NewTdo {
@@ -282,8 +288,9 @@ impl TaskMutation {
             description: input.description,
             details: input.details.or(input.jsondata).map(|details| details.0),
             source,
-            is_primary: input.set_as_primary,
-            user_edited: input.is_user_edited,
+            md5sum: input.md5sum,
+            is_primary: input.set_as_primary.unwrap_or_default(),
+            user_edited: input.is_user_edited.unwrap_or_default(),
             ..blank_asset(asset_type, content)
         };
         Ok(Asset(create_asset(app(ctx), party, tdo, new).await?))

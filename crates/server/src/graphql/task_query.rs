@@ -21,6 +21,7 @@ use crate::{
     asset_files,
     auth::{party::Party, permission::Permission},
     error::Problem,
+    ops::create_tdo,
 };
 
 /// Results read by one query, and bytes of each; larger ones are files to be fetched.
@@ -44,18 +45,8 @@ pub(super) fn tdo_id(id: &ID) -> Result<i64, Problem> {
 
 /// A recording the caller may see.
 pub(super) async fn own_tdo(ctx: &Context<'_>, party: &Party, id: &ID) -> Result<tdos::Tdo, Problem> {
-    let missing = || Problem::NotFound { object: "TemporalDataObject", id: id.chars().take(80).collect() };
     let mut db = app(ctx).db.read().acquire().await?;
-    let found = tdos::by_id(&mut db, party.organization(), tdo_id(id)?).await?;
-    match (&found, party) {
-        // Also for one that is not there: an engine learns nothing about others.
-        (None, Party::Engine(token)) => Err(Problem::NotAllowed(format!("this token is good for recording {} alone", token.tdo))),
-        _ => {
-            let tdo = found.ok_or_else(missing)?;
-            party.own_tdo(&tdo)?;
-            Ok(tdo)
-        }
-    }
+    create_tdo::own_tdo(&mut db, party, tdo_id(id)?).await
 }
 
 #[Object(name = "TaskReads")]

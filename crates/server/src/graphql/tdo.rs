@@ -1,6 +1,7 @@
 //! Recordings, their files and the results of engines as the API shows them (GraphQL contract §7).
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use harness::graphql::AssetOrderBy;
 use store::{
     assets::{self, Content, Filter, Order},
     tasks::{JobFilter, Of},
@@ -30,19 +31,6 @@ pub enum Direction {
     Asc,
     /// The greatest first.
     Desc,
-}
-
-/// What files are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(rename_items = "camelCase")]
-#[allow(clippy::enum_variant_names, reason = "the words are the contract's own")]
-pub enum AssetOrderBy {
-    /// By age.
-    CreatedDateTime,
-    /// By type.
-    Type,
-    /// By name.
-    Name,
 }
 
 /// A recording (temporal data object).
@@ -103,8 +91,8 @@ impl Tdo {
         source_task_id: Option<ID>,
         offset: Option<i64>,
         limit: Option<i64>,
-        #[graphql(default_with = "AssetOrderBy::CreatedDateTime")] order_by: AssetOrderBy,
-        #[graphql(default_with = "Direction::Desc")] order_direction: Direction,
+        #[graphql(default_with = "Some(AssetOrderBy::CreatedDateTime)")] order_by: Option<AssetOrderBy>,
+        #[graphql(default_with = "Some(Direction::Desc)")] order_direction: Option<Direction>,
     ) -> Result<Page<Asset>> {
         let wanted = Wanted::new(offset, limit);
         let types = match (kind, asset_type) {
@@ -122,12 +110,12 @@ impl Tdo {
             types,
             id: id.map(|id| id.0),
             task: source_task_id.map(|id| id.0),
-            order: match order_by {
+            order: match order_by.unwrap_or(AssetOrderBy::CreatedDateTime) {
                 AssetOrderBy::CreatedDateTime => Order::Created,
                 AssetOrderBy::Type => Order::Type,
                 AssetOrderBy::Name => Order::Name,
             },
-            descending: order_direction == Direction::Desc,
+            descending: order_direction != Some(Direction::Asc),
             ..Filter::default()
         };
         let mut db = app(ctx).db.read().acquire().await.map_err(Problem::from)?;
@@ -137,11 +125,11 @@ impl Tdo {
 
     /// The file of a type that counts: the primary one, or else its first.
     async fn primary_asset(&self, ctx: &Context<'_>, asset_type: Option<String>) -> Result<Option<Asset>> {
-        let filter = Filter { tdos: vec![self.0.id], types: vec![asset_type.unwrap_or_else(|| "media".to_owned())], ..Filter::default() };
+        let types = vec![asset_type.unwrap_or_else(|| "media".to_owned())];
+        let filter = Filter { tdos: vec![self.0.id], types, order: Order::Primary, ..Filter::default() };
         let mut db = app(ctx).db.read().acquire().await.map_err(Problem::from)?;
-        let mut rows = assets::list(&mut db, self.0.organization, &filter, 0, 1_000).await.map_err(Problem::from)?;
-        let primary = rows.iter().position(|asset| asset.is_primary).unwrap_or(0);
-        Ok((primary < rows.len()).then(|| Asset(rows.swap_remove(primary))))
+        let mut rows = assets::list(&mut db, self.0.organization, &filter, 0, 1).await.map_err(Problem::from)?;
+        Ok(rows.pop().map(Asset))
     }
 
     /// Tasks on it, newest first.

@@ -33,8 +33,8 @@ pub struct CreateWaiver {
     /// Within a year.
     expires_date_time: DateTime,
     /// It ends earlier, the moment a version appears that mends the vulnerability.
-    #[graphql(default)]
-    until_fixed: bool,
+    #[graphql(default_with = "Some(false)")]
+    until_fixed: Option<bool>,
 }
 
 /// An OpenVEX document. What it says is not affected or fixed becomes waivers.
@@ -136,7 +136,7 @@ impl WaiverMutation {
             reason: input.reason,
             author: String::new(),
             expires_at: input.expires_date_time.0,
-            until_fixed: input.until_fixed,
+            until_fixed: input.until_fixed.unwrap_or_default(),
         };
         Ok(Waiver(create_waiver(app(ctx), caller, said).await?))
     }

@@ -174,7 +174,8 @@ async fn start(app: &Arc<App>, id: BuildId) -> Result<Result<(), String>, JobErr
         Placement::Refused(refusal) => return Ok(Err(refusal.reason)),
     };
     if let Some(Running::Process(former)) = app.instances.keep(id, running) {
-        former.stop().await;
+        // A deploy was quicker, and its engine may have a task by now.
+        tokio::spawn(async move { former.drain().await });
     }
     app.runs.look_again();
     // Paused while it was being started: whoever looks next takes it away.

@@ -209,7 +209,8 @@ async fn perform(app: &Arc<App>, task: &Task, build: &Build, instance: Option<Ar
     log(LogLine { at_ms: 0, stream: Stream::Gate, text: format!("task {} on build {} of {}", task.id, build.version, engine.name) });
     if let Some(instance) = instance {
         let started_at = jiff::Timestamp::from_millisecond(clock::now_ms()).unwrap_or_default();
-        return Ok(instance.perform(&work, Turn { seed: clock::random(), started_at, wall, log }).await);
+        let done = instance.perform(&work, Turn { seed: clock::random(), started_at, wall, log }).await;
+        return done.ok_or_else(|| "its engine had ended before it was the task's turn".to_owned());
     }
     match start(app, task, build, &engine, (work, wall, log)).await? {
         Performance::Done(done) => Ok(*done),

@@ -1,6 +1,7 @@
 //! Adds files to recordings. Content is durable before anything names it.
 
 use bytes::Bytes;
+use harness::Md5Sum;
 use serde_json::Value;
 use sqlx::{Sqlite, Transaction};
 use store::{
@@ -50,6 +51,8 @@ pub struct NewAsset {
     pub source: Option<Value>,
     /// The content.
     pub content: NewContent,
+    /// The MD5 sum that the content should have.
+    pub md5sum: Option<String>,
     /// It is the one of its type that counts.
     pub is_primary: bool,
     /// A person changed it.
@@ -75,8 +78,18 @@ impl Ready {
     }
 }
 
-/// Makes content durable.
-pub(super) async fn ready(app: &App, party: &Party, content: NewContent) -> Result<Ready, Problem> {
+/// Takes the content of a file to be, and makes it durable. A sum that is given with it must be that of the content, if that is here.
+pub(super) async fn ready(app: &App, party: &Party, new: &mut NewAsset) -> Result<Ready, Problem> {
+    let sum = new.md5sum.as_deref().map(Md5Sum::given).transpose().map_err(Problem::invalid)?;
+    let content = std::mem::replace(&mut new.content, NewContent::Uri(String::new()));
+    let ready = durable(app, party, content).await?;
+    if let (Some(sum), Content::Blob(digest)) = (sum, &ready.content) {
+        asset_files::check(&app.assets, digest, ready.size, sum).await?;
+    }
+    Ok(ready)
+}
+
+async fn durable(app: &App, party: &Party, content: NewContent) -> Result<Ready, Problem> {
     match content {
         NewContent::File(incoming) => Ok(Ready::blob(incoming.keep(app).await?)),
         NewContent::Bytes(bytes) => Ok(Ready::blob(asset_files::keep(app, bytes).await?)),
@@ -150,10 +163,8 @@ pub(super) async fn insert(
 /// [`Problem::NotFound`], [`Problem::NotAllowed`], [`Problem::InvalidInput`], [`Problem::Capacity`], [`Problem::Internal`].
 pub async fn create_asset(app: &App, party: &Party, tdo: i64, mut new: NewAsset) -> Result<Asset, Problem> {
     party.require(Permission::RunTasks)?;
-    let missing = || Problem::NotFound { object: "TemporalDataObject", id: tdo.to_string() };
-    tdos::by_id(&mut *app.db.read().acquire().await?, party.organization(), tdo).await?.ok_or_else(missing)?;
-    let content = std::mem::replace(&mut new.content, NewContent::Uri(String::new()));
-    let ready = ready(app, party, content).await?;
+    own_tdo(&mut *app.db.read().acquire().await?, party, tdo).await?;
+    let ready = ready(app, party, &mut new).await?;
     let mut tx = app.db.write().await?;
     still_open(&mut tx, party).await?;
     let tdo = own_tdo(&mut tx, party, tdo).await?;
@@ -169,8 +180,7 @@ pub async fn create_asset(app: &App, party: &Party, tdo: i64, mut new: NewAsset)
 pub async fn create_tdo_with_asset(app: &App, party: &Party, tdo: NewTdo, mut new: NewAsset) -> Result<Tdo, Problem> {
     party.require(Permission::RunTasks)?;
     let tdo = blank(app, party, tdo)?;
-    let content = std::mem::replace(&mut new.content, NewContent::Uri(String::new()));
-    let ready = ready(app, party, content).await?;
+    let ready = ready(app, party, &mut new).await?;
     let mut tx = app.db.write().await?;
     still_open(&mut tx, party).await?;
     tdos::insert(&mut tx, &tdo).await?;

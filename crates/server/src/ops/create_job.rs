@@ -14,7 +14,7 @@ use store::{
 };
 
 use super::{
-    create_asset::{NewAsset, NewContent, insert, ready},
+    create_asset::{NewAsset, NewContent, Ready, insert, ready},
     create_tdo::{NewTdo, blank, own_tdo, small},
 };
 use crate::{
@@ -74,7 +74,7 @@ pub async fn create_job(app: &App, caller: &Caller, new: NewJob) -> Result<Engin
     let fetched = fetched(app, &party, &new.tasks).await?;
     let mut payloads = Vec::new();
     for task in &new.tasks {
-        payloads.push(payload(app, task.payload.clone())?);
+        payloads.push(object(app, "payload", task.payload.clone().unwrap_or_default())?);
     }
     let only = only_engine(&new.tasks)?;
     let mut tx = app.db.write().await?;
@@ -172,11 +172,15 @@ fn only_engine(tasks: &[NewTask]) -> Result<&NewTask, Problem> {
     }
 }
 
-fn payload(app: &App, payload: Option<Value>) -> Result<Value, Problem> {
-    match small(app, "payload", payload)? {
+/// What an engine gets: an object, empty if nothing is said.
+///
+/// # Errors
+/// [`Problem::InvalidInput`] for anything else, and for one that is too large.
+pub(super) fn object(app: &App, what: &str, value: Value) -> Result<Value, Problem> {
+    match small(app, what, Some(value))? {
         None | Some(Value::Null) => Ok(Value::Object(Map::new())),
-        Some(payload @ Value::Object(_)) => Ok(payload),
-        Some(_) => Err(Problem::invalid("payload: a JSON object is expected")),
+        Some(object @ Value::Object(_)) => Ok(object),
+        Some(_) => Err(Problem::invalid(format!("{what}: a JSON object is expected"))),
     }
 }
 
@@ -232,7 +236,7 @@ async fn choose(tx: &mut Transaction<'static, Sqlite>, caller: &Caller, new: &Ne
 }
 
 /// What the platform's web stream task brings into the recording: a file of ours. Addresses elsewhere are not fetched.
-async fn fetched(app: &App, party: &Party, tasks: &[NewTask]) -> Result<Option<(NewAsset, super::create_asset::Ready)>, Problem> {
+async fn fetched(app: &App, party: &Party, tasks: &[NewTask]) -> Result<Option<(NewAsset, Ready)>, Problem> {
     let stream = tasks.iter().find(|task| task.engine.as_deref().and_then(Helper::of) == Some(Helper::WebStream));
     let Some(url) = stream.and_then(|task| task.payload.as_ref()?.get("url")?.as_str()) else { return Ok(None) };
     Ok(Some(input_of(app, party, url).await?))
@@ -242,27 +246,28 @@ async fn fetched(app: &App, party: &Party, tasks: &[NewTask]) -> Result<Option<(
 ///
 /// # Errors
 /// [`Problem::NotImplemented`] for any other address.
-pub(super) async fn input_of(app: &App, party: &Party, url: &str) -> Result<(NewAsset, super::create_asset::Ready), Problem> {
+async fn input_of(app: &App, party: &Party, url: &str) -> Result<(NewAsset, Ready), Problem> {
     if asset_files::asset_of(app, url).is_none() {
         let shown: String = url.chars().take(200).collect();
         return Err(Problem::NotImplemented(format!(
             "{shown} is not fetched by this server; hand the file in with createTDOWithAsset and name the recording as targetId"
         )));
     }
-    let ready = ready(app, party, NewContent::Uri(url.to_owned())).await?;
     let named = asset_files::asset_of(app, url).unwrap_or_default();
     let former = assets::by_id(app.db.read(), party.organization(), named).await?;
-    let asset = NewAsset {
+    let mut asset = NewAsset {
         asset_type: "media".to_owned(),
         content_type: None,
         name: former.and_then(|asset| asset.name),
         description: None,
         details: None,
         source: None,
-        content: NewContent::Uri(String::new()),
+        content: NewContent::Uri(url.to_owned()),
+        md5sum: None,
         is_primary: false,
         user_edited: false,
     };
+    let ready = ready(app, party, &mut asset).await?;
     Ok((asset, ready))
 }
 

@@ -1,7 +1,7 @@
 //! Makes and changes recordings (temporal data objects).
 
 use serde_json::{Value, json};
-use sqlx::{Sqlite, Transaction};
+use sqlx::SqliteConnection;
 use store::tdos::{self, Tdo};
 
 use crate::{
@@ -98,10 +98,12 @@ pub async fn create_tdo(app: &App, party: &Party, new: NewTdo) -> Result<Tdo, Pr
     Ok(tdo)
 }
 
-/// A recording the party may see, in a writing transaction.
-pub(super) async fn own_tdo(tx: &mut Transaction<'static, Sqlite>, party: &Party, id: i64) -> Result<Tdo, Problem> {
-    let missing = || Problem::NotFound { object: "TemporalDataObject", id: id.to_string() };
-    let tdo = tdos::by_id(tx, party.organization(), id).await?.ok_or_else(missing)?;
+/// A recording the party may see.
+///
+/// # Errors
+/// [`Problem::NotFound`], [`Problem::NotAllowed`] for an engine, [`Problem::Internal`].
+pub async fn own_tdo(db: &mut SqliteConnection, party: &Party, id: i64) -> Result<Tdo, Problem> {
+    let tdo = tdos::by_id(db, party.organization(), id).await?.ok_or_else(|| party.no_tdo(id))?;
     party.own_tdo(&tdo)?;
     Ok(tdo)
 }

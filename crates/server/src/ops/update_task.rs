@@ -2,14 +2,15 @@
 
 use model::task::{TaskStatus, failure_reason};
 use serde_json::{Map, Value};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 use store::{
     assets::Asset,
     tasks::{self, EngineJob, Task},
 };
 
 use super::{
-    create_asset::{NewAsset, NewContent, insert, ready},
+    create_asset::{NewAsset, insert, ready},
+    create_job::object,
     create_tdo::{own_tdo, short, small},
 };
 use crate::{
@@ -38,19 +39,11 @@ pub struct TaskChange {
     pub failure_message: Option<String>,
 }
 
-/// A task the party may see, in a writing transaction.
-async fn own(tx: &mut Transaction<'static, Sqlite>, party: &Party, id: &str) -> Result<Task, Problem> {
-    let missing = || Problem::NotFound { object: "Task", id: id.chars().take(80).collect() };
-    let found = tasks::task(tx, party.organization(), id).await?;
-    match (found, party.token()) {
-        // Also for one that is not there: an engine learns nothing about others.
-        (None, Some(token)) => Err(Problem::NotAllowed(format!("this token is good for task {} alone", token.task))),
-        (found, _) => {
-            let task = found.ok_or_else(missing)?;
-            party.own_task(&task)?;
-            Ok(task)
-        }
-    }
+/// A task the party may see.
+async fn own(db: &mut SqliteConnection, party: &Party, id: &str) -> Result<Task, Problem> {
+    let task = tasks::task(db, party.organization(), id).await?.ok_or_else(|| party.no_task(id))?;
+    party.own_task(&task)?;
+    Ok(task)
 }
 
 /// An engine may add nothing any more once its task is over.
@@ -121,7 +114,7 @@ pub async fn update_task(app: &App, party: &Party, change: TaskChange) -> Result
         return Err(Problem::invalid("failureMessage: give a failureReason with it"));
     }
     let output = check_output(app, change.output)?;
-    let payload = small(app, "payload", change.payload)?;
+    let payload = change.payload.map(|payload| object(app, "payload", payload)).transpose()?;
     let message = short("failureMessage", change.failure_message)?;
     let mut tx = app.db.write().await?;
     let mut task = own(&mut tx, party, &change.task).await?;
@@ -224,10 +217,8 @@ pub struct NewResult {
 /// As [`update_task`]; [`Problem::Capacity`].
 pub async fn upload_result(app: &App, party: &Party, mut new: NewResult) -> Result<Asset, Problem> {
     party.require(Permission::RunTasks)?;
-    let missing = || Problem::NotFound { object: "Task", id: new.task.chars().take(80).collect() };
-    tasks::task(&mut *app.db.read().acquire().await?, party.organization(), &new.task).await?.ok_or_else(missing)?;
-    let content = std::mem::replace(&mut new.asset.content, NewContent::Uri(String::new()));
-    let ready = ready(app, party, content).await?;
+    own(&mut *app.db.read().acquire().await?, party, &new.task).await?;
+    let ready = ready(app, party, &mut new.asset).await?;
     let mut tx = app.db.write().await?;
     let mut task = own(&mut tx, party, &new.task).await?;
     if task.status.is_over() {
@@ -236,8 +227,10 @@ pub async fn upload_result(app: &App, party: &Party, mut new: NewResult) -> Resu
     let tdo = own_tdo(&mut tx, party, task.tdo).await?;
     let source = serde_json::json!({ "taskId": task.id, "engineId": task.engine });
     let asset = insert(app, &mut tx, party, &tdo, NewAsset { source: Some(source), ..new.asset }, &ready).await?;
-    // A result that is too large for an output is a file all the same.
-    task.output = new.output.filter(|output| output.to_string().len() <= app.config.tasks.output_bytes).or(task.output);
+    // A result that is too large for an output is a file all the same, which the output names.
+    let fits = |output: &Value| output.to_string().len() <= app.config.tasks.output_bytes;
+    let named = || serde_json::json!({ "assetId": asset.id });
+    task.output = new.output.map(|output| if fits(&output) { output } else { named() }).or(task.output);
     let to = if new.complete { TaskStatus::Complete } else { task.status };
     let before = go(&mut task, to, clock::now_ms())?;
     if !tasks::update(&mut tx, before, &task, &party.name(), "").await? {
@@ -254,11 +247,10 @@ pub async fn upload_result(app: &App, party: &Party, mut new: NewResult) -> Resu
 /// As [`upload_result`].
 pub async fn create_task_log(app: &App, party: &Party, id: &str, mut new: NewAsset) -> Result<(Task, Asset), Problem> {
     party.require(Permission::RunTasks)?;
-    let missing = || Problem::NotFound { object: "Task", id: id.chars().take(80).collect() };
-    tasks::task(&mut *app.db.read().acquire().await?, party.organization(), id).await?.ok_or_else(missing)?;
-    let content = std::mem::replace(&mut new.content, NewContent::Uri(String::new()));
-    let ready = ready(app, party, content).await?;
+    own(&mut *app.db.read().acquire().await?, party, id).await?;
+    let ready = ready(app, party, &mut new).await?;
     let mut tx = app.db.write().await?;
+    still_open(&mut tx, party).await?;
     let mut task = own(&mut tx, party, id).await?;
     let tdo = own_tdo(&mut tx, party, task.tdo).await?;
     let source = serde_json::json!({ "taskId": task.id, "engineId": task.engine });

@@ -1,10 +1,11 @@
 //! Jobs from `createJob` to results, done by a running engine: by the API, with everything that may go wrong on the way.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
-use model::task::TaskStatus;
+use harness::Turn;
+use model::{capability::Capability, task::TaskStatus};
 use serde_json::{Value, json};
-use store::tasks;
+use store::{builds, tasks};
 
 use super::{
     journey::{REV, started},
@@ -13,7 +14,9 @@ use super::{
 use crate::{
     asset_files,
     config::Config,
+    instances::Running,
     ops::record_task::{begin_task, recover_tasks},
+    task_work::work_of,
 };
 
 const TASK: &str = "id status output failureReason failureMessage tries log { uri text } history { from to actor reason }";
@@ -296,6 +299,9 @@ async fn the_token_of_an_engine_is_good_for_its_own_task() {
         "{ task(id: \"nobody's\") { id } }".to_owned(),
         format!("{{ temporalDataObject(id: \"{elsewhere}\") {{ id }} }}"),
         "{ temporalDataObject(id: \"1\") { id } }".to_owned(),
+        "mutation { updateTDO(input: {id: \"1\", name: \"x\"}) { id } }".to_owned(),
+        "mutation { createAsset(input: {containerId: \"1\", assetType: \"a\", uri: \"http://x/\"}) { id } }".to_owned(),
+        "mutation { uploadEngineResult(input: {taskId: \"nobody's\", outputString: \"x\"}) { id } }".to_owned(),
         format!("mutation {{ updateTask(input: {{id: \"{other}\", status: failed}}) {{ id }} }}"),
         format!("mutation {{ createJob(input: {{tasks: [{{engineId: \"{engine}\"}}]}}) {{ id }} }}"),
         format!("mutation {{ createAsset(input: {{containerId: \"{elsewhere}\", assetType: \"a\", uri: \"http://x/\"}}) {{ id }} }}"),
@@ -318,6 +324,9 @@ async fn the_token_of_an_engine_is_good_for_its_own_task() {
     // Now that the task is over, the token only reads.
     let late = format!("mutation {{ createAsset(input: {{containerId: \"{tdo}\", assetType: \"a\", uri: \"http://x/\"}}) {{ id }} }}");
     assert_eq!(error(&world.graphql(&token, &late).await.json()).0, "not_allowed");
+    let late = "mutation($task: ID!) { createTaskLog(input: {taskId: $task}) { uri } }";
+    let late = world.form(&token, late, &json!({"task": task}), ("log", "text/plain", b"late")).await.json();
+    assert_eq!(error(&late).0, "not_allowed", "{late}");
     let own =
         world.graphql(&token, &format!("{{ task(id: \"{task}\") {{ status }} temporalDataObject(id: \"{tdo}\") {{ id }} }}")).await.json();
     assert_eq!(own["data"], json!({"task": {"status": "complete"}, "temporalDataObject": {"id": tdo}}));
@@ -354,6 +363,13 @@ async fn every_limit_is_kept() {
     assert_eq!(error(&world.asked(&job("")).await).0, "capacity_exceeded");
     let update = format!("mutation {{ updateTask(input: {{id: \"{one}\", status: running, output: {{a: \"{long}\"}}}}) {{ id }} }}");
     assert!(error(&world.asked(&update).await).1.contains("at most 100 bytes"));
+    let update = format!("mutation {{ updateTask(input: {{id: \"{one}\", status: running, payload: [1]}}) {{ id }} }}");
+    assert!(error(&world.asked(&update).await).1.contains("payload: a JSON object"));
+    // A result that is larger becomes a file, which the output names.
+    let upload =
+        format!("mutation {{ uploadEngineResult(input: {{taskId: \"{one}\", outputString: \"{long}\", completeTask: null}}) {{ id }} }}");
+    let id = world.as_person(EMAIL, &upload).await["uploadEngineResult"]["id"].clone();
+    assert_eq!(world.task_is(&one, "complete").await["output"], json!({ "assetId": id }));
 
     let (session, file) = (world.session(EMAIL).await, vec![b'x'; 3_000]);
     let create = "mutation($tdo: ID!) { createAsset(input: {containerId: $tdo, type: \"media\", file: \"\"}) { id signedUri } }";
@@ -385,6 +401,72 @@ async fn a_task_that_a_dead_server_was_doing_is_begun_anew_three_times_at_most()
     assert_eq!(steps, ["pending", "running", "queued", "running", "queued", "running", "failed"]);
     let reason = left["history"][2]["reason"].as_str().unwrap();
     assert!(reason.contains("the server ended") && reason.contains("begun anew"), "{left:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_engines_work_at_one_time_than_are_allowed() {
+    let (world, engine, build) = live(|config| config.tasks.concurrent = 1).await;
+    let (path, text) = held(&world, "go");
+    let (_, first) = world.job(&world.recording(&text).await, &engine, "").await;
+    world.task_is(&first, "running").await;
+    // A test of a build is another lane, so nothing but the setting makes it wait.
+    let (_, second) = world.job(&world.recording("words").await, &engine, &format!("testTask: true, buildId: \"{build}\"")).await;
+    fs::write(&path, "").unwrap();
+    world.task_is(&second, "complete").await;
+    let times = async |id: &str| {
+        let query = format!("{{ task(id: \"{id}\") {{ startedDateTime completedDateTime }} }}");
+        let task = world.as_person(EMAIL, &query).await["task"].clone();
+        ["startedDateTime", "completedDateTime"].map(|key| task[key].as_str().unwrap().to_owned())
+    };
+    let (first, second) = (times(&first).await, times(&second).await);
+    assert!(second[0] >= first[1], "{first:?} {second:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_was_drained_before_the_turn_of_a_task_begins_nothing() {
+    let (world, engine, build) = live(|config| config.tasks.concurrent = 0).await;
+    let (_, id) = world.job(&world.recording("words").await, &engine, "").await;
+    let (app, build) = (&world.app, build.parse().unwrap());
+    let task = {
+        let mut db = app.db.read().acquire().await.unwrap();
+        tasks::task(&mut db, model::id::OrganizationId(1), &id).await.unwrap().unwrap()
+    };
+    let row = builds::by_id(app.db.read(), build).await.unwrap().unwrap();
+    let work = work_of(app, &task, &row, Capability::Keyword).await.unwrap();
+    let Some(Running::Process(instance)) = app.instances.take(build) else { panic!("it is not live") };
+    instance.drain().await;
+    let turn = Turn { seed: [7; 32], started_at: jiff::Timestamp::UNIX_EPOCH, wall: Duration::from_secs(60), log: Arc::new(|_| {}) };
+    assert!(instance.perform(&work, turn).await.is_none(), "else the task would fail for what a pause did");
+}
+
+#[tokio::test]
+async fn a_file_has_the_sum_that_was_given_and_one_of_a_type_is_primary() {
+    let world = World::new().await;
+    let (session, tdo) = (world.session(EMAIL).await, world.recording("words").await);
+    let create = "mutation($tdo: ID!, $sum: String, $first: Boolean) { createAsset(input: {containerId: $tdo, type: \"media\", md5sum: $sum, \
+                  setAsPrimary: $first}) { id } }";
+    let send = async |sum: &str, first: Option<bool>| {
+        let variables = json!({"tdo": tdo, "sum": sum, "first": first});
+        world.form(&session, create, &variables, ("a", "text/plain", b"hello")).await.is(200).json()
+    };
+    assert!(
+        error(&send("5d41402abc4b2a76b9719d911017c593", None).await)
+            .1
+            .contains("the file that arrived has 5d41402abc4b2a76b9719d911017c592")
+    );
+    assert!(error(&send("XUFAKrxLKna5cZ2REBfFkg==", None).await).1.contains("32 hexadecimal digits"));
+    let primary = async || {
+        let query = format!("{{ temporalDataObject(id: \"{tdo}\") {{ primaryAsset {{ id size }} assets {{ count }} }} }}");
+        world.as_person(EMAIL, &query).await["temporalDataObject"].clone()
+    };
+    assert!(send("5D41402ABC4B2A76B9719D911017C592", None).await.get("errors").is_none());
+    let seen = primary().await;
+    assert_eq!((&seen["primaryAsset"]["size"], &seen["assets"]["count"]), (&json!(5), &json!(2)), "the first");
+    let first = send("5d41402abc4b2a76b9719d911017c592", Some(true)).await["data"]["createAsset"]["id"].clone();
+    assert!(first.is_string());
+    assert_eq!(primary().await["primaryAsset"]["id"], first);
+    let log = world.asked("mutation { createTaskLog(input: {taskId: \"19104428_GvNQ57jXtGabcdef\"}) { uri } }").await;
+    assert!(error(&log).1.contains("file part of a multipart request"), "{log}");
 }
 
 #[tokio::test]
