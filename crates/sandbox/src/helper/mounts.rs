@@ -13,7 +13,7 @@ use std::{
     ffi::{CStr, CString},
     fs::{self, File},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -35,6 +35,9 @@ use crate::{
 
 /// Room for descriptions and state besides the injected files.
 const STATE_BYTES: u64 = 4 << 20;
+
+/// Where runtimes look for control groups.
+const TREE: &str = "/sys/fs/cgroup";
 
 /// The private file systems.
 pub(crate) struct Private {
@@ -144,27 +147,23 @@ impl Private {
     /// would move processes by a call that stops every fork on the host for ten milliseconds.
     fn show_own_cgroup(&self, description: &Description) -> Result<(), Trouble> {
         let step = "show the control group";
-        let table = fs::read_to_string("/proc/self/mountinfo").map_err(during(step))?;
+        let mounts = cgroup_mounts(&fs::read_to_string("/proc/self/mountinfo").map_err(during(step))?);
         for (i, view) in description.cgroup.iter().enumerate() {
             let target = self.cgroup(i);
             make_dir(&target)?;
             mount_bind(&view.source, &target).map_err(during(step))?;
         }
-        // A foreign runtime puts the first process into the group itself, and refuses a host that has both versions.
         let unified = description.cgroup.iter().any(|view| view.unified);
-        let in_the_way = |mount: &&CgroupMount| description.foreign.is_none() || !mount.is_for_runtimes(unified);
-        for hidden in cgroup_mounts(&table).iter().filter(in_the_way).rev() {
-            match unmount(&hidden.path, UnmountFlags::DETACH) {
-                // Mounts that root made cannot be taken away in a user namespace, but covered.
-                Err(Errno::INVAL) => tmpfs(&hidden.path, "size=4k,mode=555")?,
-                other => other.map_err(during(step))?,
+        match (&description.foreign, unified) {
+            (None, _) => {
+                hide(&mounts)?;
+                // libcontainer finds an empty version 1 here and leaves control groups alone.
+                tmpfs(TREE, "size=4k,mode=555")
             }
+            // A foreign runtime puts the first process into the group itself, and refuses a host that has both versions.
+            (Some(_), true) => hide(&mounts.into_iter().filter(|mount| !mount.is_for_runtimes(true)).collect::<Vec<_>>()),
+            (Some(_), false) => legacy_tree(&mounts),
         }
-        if description.foreign.is_some() {
-            return Ok(());
-        }
-        // libcontainer finds an empty version 1 here and leaves control groups alone.
-        tmpfs(Path::new("/sys/fs/cgroup"), "size=4k,mode=555")
     }
 
     /// What only a foreign runtime needs: the user namespace by a name, and of a probe the program.
@@ -242,10 +241,48 @@ fn overlay_options(layers: usize, ordinary: bool) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
-fn tmpfs(target: &Path, options: &str) -> Result<(), Trouble> {
+/// Takes mounts away for everything in here.
+fn hide(mounts: &[CgroupMount]) -> Result<(), Trouble> {
+    for hidden in mounts.iter().rev() {
+        match unmount(&hidden.path, UnmountFlags::DETACH) {
+            // Mounts that root made cannot be taken away in a user namespace, but covered.
+            Err(Errno::INVAL) => tmpfs(&hidden.path, "size=4k,mode=555")?,
+            other => other.map_err(during("hide other control groups"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Version 1 as foreign runtimes want it, with the hierarchies that we use and no others. crun makes a directory for every hierarchy that its process is
+/// in, whether it is mounted or not: in here it finds room for that, and what it makes goes with the helper. The host's own tree would keep them, unseen
+/// below its mounts, or be read-only, as systemd leaves it.
+fn legacy_tree(mounts: &[CgroupMount]) -> Result<(), Trouble> {
+    let step = "show the runtime its control groups";
+    let tree = Path::new(TREE);
+    // Names of controllers that share a hierarchy.
+    let links =
+        fs::read_dir(tree).map_err(during(step))?.flatten().filter_map(|entry| Some((entry.path(), fs::read_link(entry.path()).ok()?)));
+    let links: Vec<_> = links.collect();
+    let wanted = mounts.iter().filter(|mount| mount.is_for_runtimes(false));
+    let wanted: Vec<_> =
+        wanted.map(|mount| Ok((mount.path.clone(), View::of(&mount.path)?))).collect::<io::Result<_>>().map_err(during(step))?;
+    hide(mounts)?;
+    tmpfs(TREE, "size=256k,mode=755")?;
+    for (path, hierarchy) in wanted {
+        fs::create_dir_all(&path).map_err(during(step))?;
+        hierarchy.show_at(&path).map_err(during(step))?;
+    }
+    for (link, target) in links.iter().filter(|(_, target)| tree.join(target).is_dir()) {
+        symlink(target, link).map_err(during(step))?;
+    }
+    Ok(())
+}
+
+fn tmpfs(target: impl AsRef<Path>, options: &str) -> Result<(), Trouble> {
     let options = CString::new(options).map_err(during("mount a private file system"))?;
     let options: &CStr = &options;
-    mount(c"tmpfs", target, c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options)).map_err(during("mount a private file system"))
+    mount(c"tmpfs", target.as_ref(), c"tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options))
+        .map_err(during("mount a private file system"))
 }
 
 fn make_dir(path: &Path) -> Result<(), Trouble> {

@@ -1,6 +1,6 @@
 //! What every runtime owes, ours and foreign ones: the same programs, the same answers. What a foreign one cannot record it must say.
 
-use std::{fs, os::unix::fs::MetadataExt, sync::mpsc, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt, process::Command, sync::mpsc, time::Duration};
 
 use model::run::{Exit, Stream};
 use rustix::process::{Pid, Signal, kill_process};
@@ -247,4 +247,25 @@ fn the_doctor_breaks_nothing_by(runtime: Name) {
     assert!(failed.is_empty(), "{failed:#?}");
     let watch = lines.iter().find(|line| line.id == "container.watch").unwrap();
     assert_eq!((watch.ok, watch.detail.contains(runtime.unwrap_or("told"))), (runtime.is_none(), true), "{watch:#?}");
+}
+
+/// systemd leaves the tree in which version 1 is mounted read-only, and joins controllers under two names with a link for each. Version 2 has nothing
+/// like it; there the runtime merely has another mount namespace.
+#[test]
+fn a_read_only_tree_of_control_groups_is_enough() {
+    let inner = std::env::var("SANDBOX_INNER_RUNTIME").ok();
+    if let Some(runtime) = [RUNC, CRUN].into_iter().find(|runtime| inner.is_some() && *runtime == inner.as_deref()) {
+        return an_engine_is_held_by(runtime);
+    }
+    const TREE: &str =
+        "mount --make-rprivate /; [ -e /sys/fs/cgroup/cgroup.controllers ] || mount -o remount,bind,ro /sys/fs/cgroup; exec \"$@\"";
+    with_each(|runtime| {
+        let Some(name) = runtime else { return };
+        let mut again = Command::new("unshare");
+        again.args(["--mount", "sh", "-c", TREE, "sh"]).arg(std::env::current_exe().unwrap());
+        again.args(["--exact", "contract::a_read_only_tree_of_control_groups_is_enough"]).env("SANDBOX_INNER_RUNTIME", name);
+        let said = again.output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        assert!(said.contains("1 passed"), "{name}: {said}");
+    });
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Arc, mpsc},
@@ -10,15 +11,23 @@ use std::{
 };
 
 use model::run::{Exit, RunSpec};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    fs::CWD,
+    mount::{OpenTreeFlags, open_tree},
+    process::{Pid, Signal, kill_process},
+};
 use sandbox::{Error, Running, Session};
 
-use crate::support::{Bench, helper, names, quiet, script_spec, stdout};
+use crate::support::{Bench, helper, is_version_1, names, quiet, script_spec, stdout};
 
-/// Control groups that the process `pid` made, wherever on this host they are.
+/// Control groups that the process `pid` made, wherever on this host they are; on version 1 also what was made in the tree below them, where it is
+/// seen by nobody.
 pub fn groups_of(pid: u32) -> Vec<String> {
     let mut found = Vec::new();
-    let mut places = vec![PathBuf::from("/sys/fs/cgroup")];
+    let tree = PathBuf::from("/sys/fs/cgroup");
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let bare = is_version_1().then(|| open_tree(CWD, &tree, flags).unwrap());
+    let mut places: Vec<_> = bare.iter().map(|bare| PathBuf::from(format!("/proc/self/fd/{}", bare.as_raw_fd()))).chain([tree]).collect();
     while let Some(place) = places.pop() {
         let entries = fs::read_dir(&place).into_iter().flatten().flatten();
         let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());

@@ -109,6 +109,11 @@ pub fn is_ordinary() -> bool {
     map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
 }
 
+/// Control groups of version 1, alone or beside an empty version 2.
+pub fn is_version_1() -> bool {
+    !Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
 /// The attacking program, compiled once for all tests; or before, where there is no compiler.
 fn attack() -> PathBuf {
     if let Some(compiled) = std::env::var_os("SANDBOX_ATTACK") {
