@@ -62,6 +62,7 @@ pub(crate) struct CreateAsset {
     details: Option<JsonData>,
     jsondata: Option<JsonData>,
     source_data: Option<SourceData>,
+    #[graphql(name = "md5sum")]
     md5sum: Option<String>,
     file_data: Option<JsonData>,
     set_as_primary: Option<bool>,

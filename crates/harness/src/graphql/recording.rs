@@ -61,6 +61,7 @@ pub(crate) struct CreateTdoWithAsset {
     uri: Option<String>,
     asset_details: Option<JsonData>,
     file_data: Option<JsonData>,
+    #[graphql(name = "md5sum")]
     md5sum: Option<String>,
 }
 

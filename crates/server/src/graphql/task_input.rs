@@ -210,6 +210,7 @@ pub struct CreateTdoWithAsset {
     /// Not looked at.
     pub file_data: Option<JsonData>,
     /// The MD5 sum of the content, 32 hexadecimal digits; refused if that has another. Of what is elsewhere it is not looked at.
+    #[graphql(name = "md5sum")]
     pub md5sum: Option<String>,
     /// Not looked at.
     pub source: Option<JsonData>,
@@ -277,6 +278,7 @@ pub struct CreateAsset {
     /// Not looked at.
     pub file_data: Option<JsonData>,
     /// The MD5 sum of the content, 32 hexadecimal digits; refused if that has another. Of what is elsewhere it is not looked at.
+    #[graphql(name = "md5sum")]
     pub md5sum: Option<String>,
     #[graphql(default_with = "Some(false)")]
     pub set_as_primary: Option<bool>,

@@ -186,9 +186,6 @@ impl TaskMutation {
     /// Hands in a log of a task.
     async fn create_task_log(&self, ctx: &Context<'_>, input: CreateTaskLog) -> Result<TaskLog> {
         let (content, content_type, name) = content(ctx, None);
-        if matches!(content, NewContent::Uri(_)) {
-            return Err(Problem::invalid("file: send the log as the file part of a multipart request").into());
-        }
         let new = NewAsset { content_type, name, ..blank_asset("task-log", content) };
         let (_, asset) = create_task_log(app(ctx), party(ctx)?, &input.task_id, new).await?;
         let text = match &asset.content {

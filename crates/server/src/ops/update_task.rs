@@ -9,7 +9,7 @@ use store::{
 };
 
 use super::{
-    create_asset::{NewAsset, insert, ready},
+    create_asset::{NewAsset, NewContent, insert, ready},
     create_job::object,
     create_tdo::{own_tdo, short, small},
 };
@@ -248,6 +248,9 @@ pub async fn upload_result(app: &App, party: &Party, mut new: NewResult) -> Resu
 pub async fn create_task_log(app: &App, party: &Party, id: &str, mut new: NewAsset) -> Result<(Task, Asset), Problem> {
     party.require(Permission::RunTasks)?;
     own(&mut *app.db.read().acquire().await?, party, id).await?;
+    if matches!(new.content, NewContent::Uri(_)) {
+        return Err(Problem::invalid("file: send the log as the file part of a multipart request"));
+    }
     let ready = ready(app, party, &mut new).await?;
     let mut tx = app.db.write().await?;
     still_open(&mut tx, party).await?;
