@@ -149,7 +149,13 @@ fn vulnerabilities(evidence: &Evidence, policy: &Policy) -> Vec<Value> {
 }
 
 fn judge_of<'a>(evidence: &'a Evidence, policy: &'a Policy, at: i64) -> Judge<'a> {
-    Judge { rules: &policy.vulnerabilities, waivers: &evidence.terms.waivers, engine: evidence.terms.engine, at }
+    Judge {
+        rules: &policy.vulnerabilities,
+        waivers: &evidence.terms.waivers,
+        engine: evidence.terms.engine,
+        image: &evidence.terms.image,
+        at,
+    }
 }
 
 /// All of them are counted, also those behind the end of the list, and those that are waived.

@@ -1,6 +1,8 @@
 //! How a known vulnerability stands: whether it blocks, and if it does not though it is as bad as what does, why. Pure: the policy, the waivers
 //! and the time are given.
 
+mod image_names;
+
 use model::{
     finding::Severity,
     id::EngineId,
@@ -8,6 +10,7 @@ use model::{
 };
 use scan::{Severity as Level, Vulnerability};
 
+pub use self::image_names::{ImageNames, is_of_an_image};
 use crate::policy::Vulnerabilities;
 
 /// Milliseconds of a day.
@@ -39,6 +42,8 @@ pub struct Judge<'a> {
     pub waivers: &'a [Waiver],
     /// The engine of the image, if it is known.
     pub engine: Option<EngineId>,
+    /// The image.
+    pub image: &'a ImageNames,
     /// When, epoch milliseconds.
     pub at: i64,
 }
@@ -78,8 +83,9 @@ impl<'a> Judge<'a> {
     }
 
     fn waivers_of<'v>(&self, one: &'v Vulnerability) -> impl Iterator<Item = (&'a Waiver, Hold)> + use<'a, 'v> {
-        let (waivers, engine, at) = (self.waivers, self.engine, self.at);
-        let meant = move |waiver: &&'a Waiver| waiver.is_for(engine) && is_about(waiver, one);
+        let (waivers, engine, image, at) = (self.waivers, self.engine, self.image, self.at);
+        let in_scope = move |waiver: &Waiver| waiver.is_for(engine) && waiver.image.as_ref().is_none_or(|meant| image.are_meant_by(meant));
+        let meant = move |waiver: &&'a Waiver| is_about(waiver, one) && in_scope(waiver);
         waivers.iter().filter(meant).map(move |waiver| (waiver, waiver.hold(at, one.fixed_by.is_some())))
     }
 

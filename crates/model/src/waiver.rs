@@ -16,6 +16,9 @@ pub struct Waiver {
     /// The one engine meant; `None`: all that the list is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineId>,
+    /// The one image meant, by name, digest or package URL; `None`: all that the list is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Why.
     pub reason: String,
     /// Who answers for it.
@@ -71,6 +74,7 @@ mod tests {
             vulnerability: "CVE-1".into(),
             package: None,
             engine: Some(engine),
+            image: None,
             reason: "not reachable".into(),
             author: "rev@example.org".into(),
             expires_at: 10,

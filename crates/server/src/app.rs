@@ -82,8 +82,13 @@ pub struct App {
 impl App {
     /// `host/org/name:tag`, as a client writes it.
     pub fn image_reference(&self, repository: &str, tag: &str) -> String {
+        format!("{}:{tag}", self.image_place(repository))
+    }
+
+    /// The same without a tag.
+    pub fn image_place(&self, repository: &str) -> String {
         let host = self.public_url.split_once("://").map_or(self.public_url.as_str(), |(_, host)| host);
-        format!("{host}/{repository}:{tag}")
+        format!("{host}/{repository}")
     }
 
     /// Tells everybody who watches this build that it changed.

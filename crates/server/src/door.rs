@@ -136,6 +136,7 @@ async fn inside(app: &Arc<App>, arrival: &Arrival, rules: &[DoorRule]) -> Result
             return Ok(());
         }
     };
+    let tag = if let Reference::Tag(tag) = &arrival.reference { Some(tag.as_str()) } else { None };
     let bound = match bind(app, &arrival.repository, &looked).await {
         Ok(bound) => bound,
         Err(error) => {
@@ -145,7 +146,7 @@ async fn inside(app: &Arc<App>, arrival: &Arrival, rules: &[DoorRule]) -> Result
     };
     match bound {
         Err(unclaimed) if rules.contains(&DoorRule::Unclaimed) => Err(unclaimed_push(unclaimed)),
-        Ok(engine) if rules.contains(&DoorRule::Invalid) => match gate::first_blocking(app, &engine, &looked) {
+        Ok(engine) if rules.contains(&DoorRule::Invalid) => match gate::first_blocking(app, &engine, &looked, tag) {
             Some(finding) => {
                 let sentence = format!("{}; {}", finding.message.trim_end_matches('.'), finding.fix);
                 Err(TurnedAway { page: page_of(&finding.code), code: finding.code, sentence })

@@ -44,6 +44,8 @@ pub struct Looked {
     source: Arc<PushedImage>,
     fixed: StaticEvidence,
     waivers: Vec<Waiver>,
+    /// Host and repository.
+    place: String,
 }
 
 /// How long a waiver that ended is told of, milliseconds.
@@ -73,6 +75,7 @@ pub async fn look_at_arrival(app: &Arc<App>, arrival: &registry::Arrival) -> Res
 
 async fn look_into(app: &Arc<App>, repository: &RepoName, source: Arc<PushedImage>, digest: &Digest) -> Result<Looked, Broken> {
     let waivers = waivers(app, repository.organization()).await?;
+    let place = app.image_place(repository.as_str());
     let (app, reading, digest) = (app.clone(), source.clone(), digest.clone());
     let fixed = tokio::task::spawn_blocking(move || {
         let mut missed = Vec::new();
@@ -100,7 +103,7 @@ async fn look_into(app: &Arc<App>, repository: &RepoName, source: Arc<PushedImag
     .await?;
     match (&fixed.image, &fixed.manifest) {
         (ImageEvidence::Unread(reason), _) | (_, ManifestEvidence::Unread(reason)) => Err(reason.clone().into()),
-        _ => Ok(Looked { source, fixed, waivers }),
+        _ => Ok(Looked { source, fixed, waivers, place }),
     }
 }
 
@@ -149,8 +152,9 @@ impl Looked {
     }
 }
 
-/// The registration as the checks want it.
-fn terms(engine: &Engine, looked: &Looked) -> Terms {
+/// The registration as the checks want it, for the image under a tag.
+fn terms(engine: &Engine, looked: &Looked, tag: Option<&str>) -> Terms {
+    let reference = tag.map_or_else(|| looked.place.clone(), |tag| format!("{}:{tag}", looked.place));
     let mut payload = defaults(engine);
     payload.extend(engine.extra.pointer("/certification/payload").and_then(Value::as_object).cloned().unwrap_or_default());
     Terms {
@@ -161,6 +165,7 @@ fn terms(engine: &Engine, looked: &Looked) -> Terms {
         deployment_model: Some(engine.deployment_model),
         payload,
         waivers: looked.waivers.clone(),
+        image: looked.fixed.image_names(vec![reference]),
         truth: None,
         unfetched: None,
     }
@@ -245,12 +250,12 @@ fn basis(app: &App, build: &Build, evidence: &Evidence, report: &Report) -> Basi
 
 /// The report before the run: what the image alone tells.
 pub fn static_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -> Report {
-    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Pending), Stage::Static, Vec::new())
+    report(app, build, &looked.fixed.with(terms(engine, looked, Some(&build.tag)), RunEvidence::Pending), Stage::Static, Vec::new())
 }
 
-/// The first of the findings that block an image before it has run.
-pub fn first_blocking(app: &App, engine: &Engine, looked: &Looked) -> Option<Finding> {
-    let results = checks::judge(&looked.fixed.with(terms(engine, looked), RunEvidence::Pending), &app.policy, Stage::Static);
+/// The first of the findings that block an image before it has run, under the tag it is to have.
+pub fn first_blocking(app: &App, engine: &Engine, looked: &Looked, tag: Option<&str>) -> Option<Finding> {
+    let results = checks::judge(&looked.fixed.with(terms(engine, looked, tag), RunEvidence::Pending), &app.policy, Stage::Static);
     results.into_iter().flat_map(|result| result.findings).find(|finding| finding.severity == Severity::Error)
 }
 
@@ -261,7 +266,13 @@ pub fn lost_report(app: &App, build: &Build, engine: &Engine, looked: &Looked) -
         details: Vec::new(),
         mend: "Run the intake again with the action upload; if it is lost again, tell the operator.".into(),
     };
-    report(app, build, &looked.fixed.with(terms(engine, looked), RunEvidence::Refused(refusal)), Stage::Complete, Vec::new())
+    report(
+        app,
+        build,
+        &looked.fixed.with(terms(engine, looked, Some(&build.tag)), RunEvidence::Refused(refusal)),
+        Stage::Complete,
+        Vec::new(),
+    )
 }
 
 /// What a run needs besides the image.
@@ -294,7 +305,7 @@ impl Lane {
 
 /// Runs the engine and judges everything.
 pub async fn certify(app: &App, build: &Build, engine: &Engine, looked: Looked, lane: Lane) -> Report {
-    let mut terms = terms(engine, &looked);
+    let mut terms = terms(engine, &looked, Some(&build.tag));
     let mut own = OwnFiles::of(app, engine).await;
     terms.unfetched = own.fetch(app, engine, &lane.log).await;
     let digest = own.digest();
@@ -367,13 +378,13 @@ fn tested_with(basis: &mut Basis, own: Option<&Digest>) {
 
 /// Starts the engine so that it stays.
 pub async fn deploy(app: &App, engine: &Engine, looked: Looked, lane: Lane) -> Placement {
-    place(&looked.fixed, &terms(engine, &looked), lane.setup(app, looked.source)).await
+    place(&looked.fixed, &terms(engine, &looked, None), lane.setup(app, looked.source)).await
 }
 
 /// Starts the engine for one task of at most `wall`, and ends it.
 pub async fn perform(app: &App, engine: &Engine, looked: Looked, lane: Lane, work: &harness::task::Work, wall: Duration) -> Performance {
     let setup = RunSetup { wall, ..lane.setup(app, looked.source.clone()) };
-    checks::evidence::perform(&looked.fixed, &terms(engine, &looked), setup, work).await
+    checks::evidence::perform(&looked.fixed, &terms(engine, &looked, None), setup, work).await
 }
 
 /// Whether a check looks at the image alone.

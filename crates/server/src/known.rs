@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use checks::{
     Vulnerabilities,
-    evidence::Scanned,
-    standing::{Judge, Standing},
+    evidence::{Scanned, platform},
+    standing::{ImageNames, Judge, Standing},
 };
 use model::{id::EngineId, waiver::Waiver};
 use scan::{Inventory, Severity, Vulnerability};
@@ -23,6 +23,7 @@ pub struct Known {
     scanned: Scanned,
     waivers: Vec<Waiver>,
     engine: EngineId,
+    image: ImageNames,
     rules: Vulnerabilities,
     /// Name and package of what stands in the report.
     reported: BTreeSet<(String, String)>,
@@ -51,7 +52,8 @@ pub async fn known(app: &Arc<App>, build: &Build) -> Result<Option<Known>, Probl
         None => Vec::new(),
     };
     let report = builds::report(app.db.read(), build.id).await?;
-    let reported = report.as_deref().map(reported).unwrap_or_default();
+    let report: Value = report.and_then(|report| serde_json::from_str(&report).ok()).unwrap_or_default();
+    let (image, reported) = (names(app, build, &report), reported(&report));
     let (holder, now) = (app.clone(), clock::now_ms());
     let look = move || {
         let database = holder.advisories.current()?;
@@ -59,11 +61,20 @@ pub async fn known(app: &Arc<App>, build: &Build) -> Result<Option<Known>, Probl
     };
     let looked = tokio::task::spawn_blocking(look).await.map_err(|error| Problem::internal(&error))?;
     let Some(scanned) = looked.transpose().map_err(|error| Problem::internal(&error))? else { return Ok(None) };
-    Ok(Some(Known { scanned, waivers, engine: build.engine, rules: app.policy.vulnerabilities.clone(), reported }))
+    Ok(Some(Known { scanned, waivers, engine: build.engine, image, rules: app.policy.vulnerabilities.clone(), reported }))
 }
 
-fn reported(report: &str) -> BTreeSet<(String, String)> {
-    let report: Value = serde_json::from_str(report).unwrap_or_default();
+/// The names of the image, as the gate knew them.
+fn names(app: &App, build: &Build, report: &Value) -> ImageNames {
+    let config = report.pointer("/inspect/0/Id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    ImageNames {
+        references: vec![app.image_reference(&build.repository, &build.tag)],
+        digests: std::iter::once(build.digest.clone()).chain(config).collect(),
+        architecture: platform().architecture,
+    }
+}
+
+fn reported(report: &Value) -> BTreeSet<(String, String)> {
     let entries = report["vulnerabilities"].as_array().into_iter().flatten();
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
     entries.map(|entry| (text(entry, "Name"), text(entry, "FeatureName"))).collect()
@@ -72,7 +83,8 @@ fn reported(report: &str) -> BTreeSet<(String, String)> {
 impl Known {
     /// All of them, the worst first; of one severity if asked.
     pub fn all(&self, severity: Option<Severity>) -> impl Iterator<Item = One<'_>> {
-        let judge = Judge { rules: &self.rules, waivers: &self.waivers, engine: Some(self.engine), at: self.scanned.at };
+        let judge =
+            Judge { rules: &self.rules, waivers: &self.waivers, engine: Some(self.engine), image: &self.image, at: self.scanned.at };
         let wanted = self.scanned.vulnerabilities.iter().filter(move |one| severity.is_none_or(|severity| one.severity == severity));
         wanted.map(move |vulnerability| One {
             vulnerability,

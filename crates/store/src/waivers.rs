@@ -30,6 +30,7 @@ struct Row {
     vulnerability: String,
     package: Option<String>,
     engine_id: Option<String>,
+    image: Option<String>,
     reason: String,
     author: String,
     until_fixed: bool,
@@ -51,6 +52,7 @@ impl TryFrom<Row> for Kept {
                 vulnerability: row.vulnerability,
                 package: row.package,
                 engine,
+                image: row.image,
                 reason: row.reason,
                 author: row.author,
                 expires_at: row.expires_at,
@@ -69,8 +71,8 @@ impl TryFrom<Row> for Kept {
 pub async fn insert(tx: &mut Transaction<'_, Sqlite>, kept: &Kept) -> Result<(), Error> {
     let waiver = &kept.waiver;
     sqlx::query(
-        "INSERT INTO waivers (id, organization_id, vulnerability, package, engine_id, reason, author, until_fixed, created_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO waivers (id, organization_id, vulnerability, package, engine_id, reason, author, until_fixed, created_at, expires_at, \
+         image) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(kept.id.to_string())
     .bind(kept.organization.0)
@@ -82,6 +84,7 @@ pub async fn insert(tx: &mut Transaction<'_, Sqlite>, kept: &Kept) -> Result<(),
     .bind(waiver.until_fixed)
     .bind(kept.created_at)
     .bind(waiver.expires_at)
+    .bind(&waiver.image)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -158,6 +161,7 @@ mod tests {
             vulnerability: "CVE-1".into(),
             package: Some("openssl".into()),
             engine: Some(EngineId(uuid::Uuid::from_u128(1))),
+            image: Some("pkg:oci/reader".into()),
             reason: "not reachable".into(),
             author: "rev@example.org".into(),
             expires_at: 100,

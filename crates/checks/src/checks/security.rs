@@ -22,8 +22,8 @@ pub(super) const CHECK: Check = Check {
     judge: Judge::Policy(judge),
 };
 
-/// Lines quoted of a list.
-const QUOTED: usize = 20;
+/// Lines quoted of a list, with the one that says how many more there are; as many as a terminal shows.
+const QUOTED: usize = 12;
 
 fn judge(evidence: &Evidence, policy: &Policy) -> Judgement {
     let rules = &policy.vulnerabilities;
@@ -42,7 +42,13 @@ fn judge(evidence: &Evidence, policy: &Policy) -> Judgement {
 }
 
 fn of_scanned(scanned: &Scanned, evidence: &Evidence, rules: &Vulnerabilities) -> Judgement {
-    let judge = standing::Judge { rules, waivers: &evidence.terms.waivers, engine: evidence.terms.engine, at: scanned.at };
+    let judge = standing::Judge {
+        rules,
+        waivers: &evidence.terms.waivers,
+        engine: evidence.terms.engine,
+        image: &evidence.terms.image,
+        at: scanned.at,
+    };
     let mut drafts = known::findings(&scanned.vulnerabilities, &judge);
     drafts.extend(unread_packages(&scanned.warnings));
     if !standing::is_too_old(rules, &scanned.newest, scanned.at) {
@@ -106,7 +112,16 @@ fn unread_packages(warnings: &[Warning]) -> Option<Draft> {
         "Mend or remove the files named here; take package versions that follow the rules of their ecosystem.",
     );
     let finding = finding.message(format!("Not everything could be looked up: {}", first.message)).at(format!("/{}", first.path));
-    Some(warnings.iter().take(QUOTED).fold(finding, |finding, warning| finding.quote(warning.message.as_str())).into())
+    let lines = warnings.iter().map(|warning| warning.message.clone());
+    Some(quoted(finding, lines, "in the report (scan.warnings)").into())
+}
+
+/// Quotes a list; of a longer one the beginning, and how much more there is where.
+fn quoted(finding: Finding, lines: impl ExactSizeIterator<Item = String>, place: &str) -> Finding {
+    let all = lines.len();
+    let shown = if all > QUOTED { QUOTED - 1 } else { all };
+    let more = (all > shown).then(|| format!("and {} more, all {place}", all - shown));
+    lines.take(shown).chain(more).fold(finding, Finding::quote)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use gather_run::{OwnSample, Performance, Placement, RunSetup, gather_run, pe
 pub use gather_static::gather_static;
 pub use security::{Scanned, SecurityEvidence};
 
-use crate::{Policy, benchmark::Truth, contract};
+use crate::{Policy, benchmark::Truth, contract, standing::ImageNames};
 
 /// All evidence of one image.
 #[derive(Clone, Debug)]
@@ -63,6 +63,8 @@ pub struct Terms {
     pub payload: Map<String, Value>,
     /// What somebody answers for, whether it still holds or not.
     pub waivers: Vec<Waiver>,
+    /// The names of the image, for waivers that name one.
+    pub image: ImageNames,
     /// What the result of the first sample should be, for the benchmark.
     pub truth: Option<Truth>,
     /// The sample that the registration names by its address and that could not be fetched.
@@ -202,6 +204,15 @@ impl StaticEvidence {
         self.inventory = self.inspection.as_ref().map(|inspection| Arc::new(scan::inventory::inventory(inspection)));
         self.security = SecurityEvidence::gather(self.inventory.as_deref(), database, &policy.vulnerabilities, at);
         self
+    }
+
+    /// The image's names: the references under which it is known, and its digests.
+    pub fn image_names(&self, references: Vec<String>) -> ImageNames {
+        let mut digests = vec![self.top.clone()];
+        if let ImageEvidence::Read(facts) = &self.image {
+            digests.push(facts.image.config.digest.clone());
+        }
+        ImageNames { references, digests, architecture: platform().architecture }
     }
 
     /// All evidence together.

@@ -6,6 +6,7 @@ fn waiver(vulnerability: &str, package: Option<&str>) -> Waiver {
         vulnerability: vulnerability.into(),
         package: package.map(str::to_owned),
         engine: None,
+        image: None,
         reason: "not reachable".into(),
         author: "rev@example.org".into(),
         expires_at: NOW + DAY,
@@ -14,7 +15,8 @@ fn waiver(vulnerability: &str, package: Option<&str>) -> Waiver {
 }
 
 fn standing<'a>(rules: &'a Vulnerabilities, waivers: &'a [Waiver], vulnerability: &Vulnerability) -> Standing<'a> {
-    Judge { rules, waivers, engine: None, at: NOW }.standing(vulnerability)
+    static NOBODY: ImageNames = ImageNames { references: Vec::new(), digests: Vec::new(), architecture: String::new() };
+    Judge { rules, waivers, engine: None, image: &NOBODY, at: NOW }.standing(vulnerability)
 }
 
 fn rules(text: &str) -> Vulnerabilities {
@@ -67,6 +69,8 @@ fn a_waiver_means_what_it_names() {
         (waiver("CVE-1", Some("pkg:deb/debian/libssl3@3.0.2")), false),
         (waiver("CVE-1", Some("curl")), false),
         (waiver("CVE-2", None), false),
+        // Nobody knows what this image is called.
+        (Waiver { image: Some("pkg:oci/reader".into()), ..waiver("CVE-1", None) }, false),
         (Waiver { expires_at: NOW, ..waiver("CVE-1", None) }, false),
         (Waiver { until_fixed: true, ..waiver("CVE-1", None) }, false),
     ] {
@@ -81,7 +85,8 @@ fn a_waiver_means_what_it_names() {
 fn what_ended_is_told_unless_another_holds() {
     let rules = rules("{}");
     let waivers = [Waiver { expires_at: NOW, ..waiver("CVE-1", None) }, waiver("CVE-1", None)];
-    let judge = |waivers| Judge { rules: &rules, waivers, engine: None, at: NOW };
+    let image = ImageNames::default();
+    let judge = |waivers| Judge { rules: &rules, waivers, engine: None, image: &image, at: NOW };
     let vulnerability = one("CVE-1", Level::Critical, None);
     assert_eq!(judge(&waivers[..1]).ended(&vulnerability), Some((&waivers[0], Hold::Expired)));
     assert_eq!(judge(&waivers).ended(&vulnerability), None);
@@ -94,4 +99,16 @@ fn a_database_ages() {
     assert!(is_too_old(&rules(r#"{"maxAgeDays": 30}"#), "2026-01-01T00:00:00Z", at));
     assert!(is_too_old(&rules(r#"{"maxAgeDays": 30}"#), "", at));
     assert!(!is_too_old(&rules(r#"{"maxAgeDays": 0}"#), "", at));
+}
+
+#[test]
+fn a_waiver_of_one_image_is_none_of_another() {
+    let rules = rules("{}");
+    let waivers = [Waiver { image: Some("1/reader".into()), ..waiver("CVE-1", None) }];
+    let vulnerability = one("CVE-1", Level::Critical, None);
+    for (reference, expected) in [("gate.example.org/1/reader:v1", Standing::Waived(&waivers[0])), ("1/other", Standing::Blocks)] {
+        let image = ImageNames { references: vec![reference.into()], ..ImageNames::default() };
+        let judge = Judge { rules: &rules, waivers: &waivers, engine: None, image: &image, at: NOW };
+        assert_eq!(judge.standing(&vulnerability), expected, "{reference}");
+    }
 }

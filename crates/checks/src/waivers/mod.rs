@@ -35,6 +35,15 @@ pub enum Error {
     },
 }
 
+/// What a file of waivers says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// The waivers.
+    pub waivers: Vec<Waiver>,
+    /// What waives nothing because nobody can say what it is about, a sentence each.
+    pub left_out: Vec<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -49,6 +58,7 @@ struct Entry {
     vulnerability: String,
     package: Option<String>,
     engine: Option<EngineId>,
+    image: Option<String>,
     reason: String,
     author: String,
     expires: String,
@@ -60,7 +70,7 @@ struct Entry {
 ///
 /// # Errors
 /// The first thing that is wrong, with the number of its entry.
-pub fn read(bytes: &[u8], vex_days: u32) -> Result<Vec<Waiver>, Error> {
+pub fn read(bytes: &[u8], vex_days: u32) -> Result<Read, Error> {
     if bytes.len() > LARGEST {
         return Err(Error::TooLarge(bytes.len()));
     }
@@ -73,7 +83,9 @@ pub fn read(bytes: &[u8], vex_days: u32) -> Result<Vec<Waiver>, Error> {
         return Err(Error::Version(file.version));
     }
     at_most(file.waivers.len())?;
-    file.waivers.into_iter().enumerate().map(|(at, entry)| entry.waiver().map_err(|what| Error::Entry { number: at + 1, what })).collect()
+    let numbered = file.waivers.into_iter().enumerate();
+    let waivers = numbered.map(|(at, entry)| entry.waiver().map_err(|what| Error::Entry { number: at + 1, what }));
+    Ok(Read { waivers: waivers.collect::<Result<_, _>>()?, left_out: Vec::new() })
 }
 
 fn at_most(found: usize) -> Result<(), Error> {
@@ -88,6 +100,7 @@ impl Entry {
             vulnerability: self.vulnerability,
             package: self.package,
             engine: self.engine,
+            image: self.image,
             reason: self.reason,
             author: self.author,
             expires_at,
@@ -105,7 +118,7 @@ impl Entry {
 pub fn check(waiver: &Waiver) -> Result<(), String> {
     let package = waiver.package.as_ref();
     let texts = [("vulnerability", Some(&waiver.vulnerability)), ("reason", Some(&waiver.reason)), ("author", Some(&waiver.author))];
-    for (name, text) in texts.into_iter().chain([("package", package)]) {
+    for (name, text) in texts.into_iter().chain([("package", package), ("image", waiver.image.as_ref())]) {
         match text {
             Some(text) if text.trim().is_empty() => return Err(format!("{name} is empty; write it out")),
             Some(text) if text.chars().count() > LONGEST => return Err(format!("{name} is longer than {LONGEST} characters")),

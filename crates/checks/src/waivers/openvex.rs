@@ -1,5 +1,6 @@
 //! OpenVEX documents (specification 0.2.0) as waivers. `not_affected` and `fixed` waive, `affected` and `under_investigation` do not; of
-//! several statements about the same vulnerability of the same product the latest counts.
+//! several statements about the same vulnerability of the same product the latest counts. A product is the image (package URL, digest or
+//! name) or a package in it (package URL); what it is about and nobody can compare waives nothing, and is told.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +8,12 @@ use model::waiver::Waiver;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Error, LONGEST, at_most, time};
+use super::{Error, LONGEST, Read, at_most, time};
+use crate::standing::is_of_an_image;
 
 const DAY: i64 = 86_400_000;
+/// Statements that are told of because nobody can say what they are about; a few more may be.
+const TOLD: usize = 20;
 
 /// The labels of the specification.
 const JUSTIFICATIONS: [&str; 5] = [
@@ -68,8 +72,17 @@ enum Product {
         #[serde(default)]
         identifiers: BTreeMap<String, String>,
         #[serde(default)]
+        hashes: BTreeMap<String, String>,
+        #[serde(default)]
         subcomponents: Vec<Product>,
     },
+}
+
+/// What a statement is about: the image meant and the package in it, each of them or any.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Subject {
+    image: Option<String>,
+    package: Option<String>,
 }
 
 /// Whether a document is one.
@@ -77,11 +90,12 @@ pub(super) fn is_one(value: &Value) -> bool {
     value.get("@context").and_then(Value::as_str).is_some_and(|context| context.contains("openvex.dev/ns"))
 }
 
-pub(super) fn waivers(value: Value, days: u32) -> Result<Vec<Waiver>, Error> {
+pub(super) fn waivers(value: Value, days: u32) -> Result<Read, Error> {
     let document: Document = serde_json::from_value(value)?;
     at_most(document.statements.len())?;
-    // By vulnerability and package: the latest statement, a waiver or none.
-    let mut latest: BTreeMap<(String, Option<String>), (i64, Option<Waiver>)> = BTreeMap::new();
+    let mut left_out = Vec::new();
+    // By vulnerability and what it is in: the latest statement, a waiver or none.
+    let mut latest: BTreeMap<(String, Subject), (i64, Option<Waiver>)> = BTreeMap::new();
     for (at, statement) in document.statements.iter().enumerate() {
         let wrong = |what: String| Error::Entry { number: at + 1, what };
         let said = [&statement.last_updated, &statement.timestamp, &document.last_updated];
@@ -92,12 +106,17 @@ pub(super) fn waivers(value: Value, days: u32) -> Result<Vec<Waiver>, Error> {
         let name = match &statement.vulnerability {
             Vulnerability::Name(name) | Vulnerability::Known { name } => name.clone(),
         };
-        for package in statement.packages() {
+        let (subjects, unknown) = statement.subjects();
+        if reason.is_some() && left_out.len() < TOLD {
+            left_out.extend(unknown.into_iter().map(|what| format!("entry {}, {name}: {what}", at + 1)));
+        }
+        for subject in subjects {
             at_most(latest.len())?;
             let waiver = reason.clone().map(|reason| Waiver {
                 vulnerability: name.clone(),
-                package: package.clone(),
+                package: subject.package.clone(),
                 engine: None,
+                image: subject.image.clone(),
                 reason,
                 author: clipped(&document.author),
                 expires_at,
@@ -106,13 +125,13 @@ pub(super) fn waivers(value: Value, days: u32) -> Result<Vec<Waiver>, Error> {
             if let Some(waiver) = &waiver {
                 super::check(waiver).map_err(wrong)?;
             }
-            let newer = latest.get(&(name.clone(), package.clone())).is_none_or(|known| known.0 <= said_at);
+            let newer = latest.get(&(name.clone(), subject.clone())).is_none_or(|known| known.0 <= said_at);
             if newer {
-                latest.insert((name.clone(), package), (said_at, waiver));
+                latest.insert((name.clone(), subject), (said_at, waiver));
             }
         }
     }
-    Ok(latest.into_values().filter_map(|(_, waiver)| waiver).collect())
+    Ok(Read { waivers: latest.into_values().filter_map(|(_, waiver)| waiver).collect(), left_out })
 }
 
 fn clipped(text: &str) -> String {
@@ -137,16 +156,19 @@ impl Statement {
         }
     }
 
-    /// The packages meant; `None` is the product as a whole.
-    fn packages(&self) -> Vec<Option<String>> {
+    /// What it is about, and what of it cannot be compared with anything.
+    fn subjects(&self) -> (Vec<Subject>, Vec<String>) {
         if self.products.is_empty() {
-            return vec![None];
+            return (vec![Subject::default()], Vec::new());
         }
-        let packages = self.products.iter().flat_map(|product| match product {
-            Product::Known { subcomponents, .. } if !subcomponents.is_empty() => subcomponents.iter().map(Product::package).collect(),
-            whole => vec![whole.package()],
-        });
-        packages.collect()
+        let (mut subjects, mut unknown) = (Vec::new(), Vec::new());
+        for product in &self.products {
+            match product.subjects() {
+                Ok(found) => subjects.extend(found),
+                Err(what) => unknown.push(what),
+            }
+        }
+        (subjects, unknown)
     }
 }
 
@@ -156,12 +178,41 @@ fn joined<'a>(word: &str, notes: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl Product {
-    /// Its package URL or name; `None` when it is the image itself, and so everything in it.
-    fn package(&self) -> Option<String> {
-        let id = match self {
-            Self::Id(id) => id,
-            Self::Known { id, identifiers, .. } => identifiers.get("purl").or(id.as_ref())?,
+    /// By what it can be compared: a package URL, a digest, or a name.
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::Id(id) => Some(id.clone()),
+            Self::Known { id, identifiers, hashes, .. } => {
+                let digest = || hashes.get("sha-256").map(|hex| format!("sha256:{hex}"));
+                identifiers.get("purl").cloned().or_else(digest).or_else(|| id.clone())
+            }
+        }
+        .filter(|name| !name.trim().is_empty())
+    }
+
+    fn parts(&self) -> &[Self] {
+        if let Self::Known { subcomponents, .. } = self { subcomponents } else { &[] }
+    }
+
+    fn subjects(&self) -> Result<Vec<Subject>, String> {
+        const FORMS: &str = "name an image by pkg:oci/..., its digest or its name, a package by its package URL";
+        let name = self.name().ok_or_else(|| format!("a product has neither @id nor purl nor sha-256; {FORMS}"))?;
+        let parts = self.parts();
+        if !is_of_an_image(&name) {
+            // The part of a package may well be elsewhere in the image too, and matter there.
+            return match parts {
+                [] => Ok(vec![Subject { image: None, package: Some(name) }]),
+                _ => Err(format!("the product {name} is a package with subcomponents, and where they are cannot be compared; {FORMS}")),
+            };
+        }
+        if parts.is_empty() {
+            return Ok(vec![Subject { image: Some(name), package: None }]);
+        }
+        let of = |part: &Self| {
+            let package = part.name().filter(|part| !is_of_an_image(part));
+            let package = package.ok_or_else(|| format!("a subcomponent of {name} is no package URL; {FORMS}"))?;
+            Ok(Subject { image: Some(name.clone()), package: Some(package) })
         };
-        (!id.starts_with("pkg:oci/") && !id.starts_with("pkg:docker/")).then(|| id.clone())
+        parts.iter().map(of).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! `plimsoll check IMAGE`: the gate on a laptop, with the same crates and the same findings.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -13,6 +14,7 @@ use checks::{
     benchmark::Truth,
     evidence::{ImageEvidence, ManifestEvidence, OwnSample, RunSetup, gather_run, gather_static, platform},
     output,
+    standing::ImageNames,
 };
 use harness::Pace;
 use image::{BlobSource, LayerCache, Transport};
@@ -27,6 +29,9 @@ use sandbox::local::Local;
 use scan::sbom::{Format, Subject, render};
 
 use crate::{log, progress};
+
+/// Other images named to who gave waivers for them.
+const TOLD: usize = 5;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -129,9 +134,26 @@ fn waivers(files: &[PathBuf], policy: &Policy) -> anyhow::Result<Vec<Waiver>> {
     for path in files {
         let text = std::fs::read(path).with_context(|| format!("the waivers {} cannot be read", path.display()))?;
         let read = checks::waivers::read(&text, policy.vulnerabilities.vex_days);
-        all.extend(read.with_context(|| format!("the waivers {} are wrong", path.display()))?);
+        let read = read.with_context(|| format!("the waivers {} are wrong", path.display()))?;
+        read.left_out.iter().for_each(|what| log::tell(format!("{}, {what}; it waives nothing", path.display())));
+        all.extend(read.waivers);
     }
     Ok(all)
+}
+
+/// What the image calls itself, if it does.
+fn own_names(asked: &Transport, found: &str) -> Vec<String> {
+    // One without a name is told by its place on this machine.
+    Some(found.to_owned()).filter(|found| *found != asked.to_string()).into_iter().collect()
+}
+
+/// Whoever gave waivers for an image that this one is not wonders why they waive nothing.
+fn tell_of_others(waivers: &[Waiver], image: &ImageNames) {
+    let meant: BTreeSet<&str> = waivers.iter().filter_map(|waiver| waiver.image.as_deref()).collect();
+    for other in meant.into_iter().filter(|meant| !image.are_meant_by(meant)).take(TOLD) {
+        let names: Vec<String> = image.references.iter().cloned().chain(image.digests.iter().map(ToString::to_string)).collect();
+        log::tell(format!("what is said of {other} waives nothing here: this image is known as {}", names.join(", ")));
+    }
 }
 
 fn payload(text: Option<&str>) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
@@ -174,12 +196,15 @@ async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Re
         write_sbom(path, &args.image.to_string(), &fixed)?;
     }
     bar.set_message("running the engine");
+    let image = fixed.image_names(own_names(&args.image, &opened.reference));
+    bar.suspend(|| tell_of_others(&waivers, &image));
     let terms = Terms {
         deployment_model: args.deployment_model,
         capability: args.category,
         payload: payload(args.payload.as_deref())?,
         truth: args.truth.as_deref().map(truth).transpose()?,
         waivers,
+        image,
         ..Terms::default()
     };
     let sample = args.sample.as_deref().map(|path| own_sample(path, args.sample_type.as_deref(), &fixed)).transpose()?;

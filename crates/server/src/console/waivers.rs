@@ -109,6 +109,7 @@ fn waiver_of(form: &NewWaiver) -> Result<Waiver, Problem> {
         vulnerability: form.vulnerability.trim().to_owned(),
         package: Some(form.package.trim().to_owned()).filter(|package| !package.is_empty()),
         engine,
+        image: None,
         reason: form.reason.trim().to_owned(),
         author: String::new(),
         expires_at: end(&form.days).ok_or_else(|| Problem::invalid("Choose an end: every waiver has one"))?,

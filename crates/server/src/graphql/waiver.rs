@@ -29,6 +29,8 @@ pub struct CreateWaiver {
     package: Option<String>,
     /// The one engine meant; all of the organization if absent.
     engine_id: Option<ID>,
+    /// The one image meant, by name, digest or package URL; all of the engine or organization if absent.
+    image: Option<String>,
     reason: String,
     /// Within a year.
     expires_date_time: DateTime,
@@ -65,6 +67,11 @@ impl Waiver {
     /// All of the organization if absent.
     async fn engine_id(&self) -> Option<ID> {
         self.0.waiver.engine.map(|engine| engine.to_string().into())
+    }
+
+    /// By name, digest or package URL; all of the engine or organization if absent.
+    async fn image(&self) -> Option<&str> {
+        self.0.waiver.image.as_deref()
     }
 
     async fn reason(&self) -> &str {
@@ -133,6 +140,7 @@ impl WaiverMutation {
             vulnerability: input.vulnerability,
             package: input.package,
             engine: engine(input.engine_id.as_ref())?,
+            image: input.image,
             reason: input.reason,
             author: String::new(),
             expires_at: input.expires_date_time.0,

@@ -31,6 +31,10 @@ pub async fn import_vex(
     caller.require(Permission::WaiveVulnerabilities)?;
     let read = checks::waivers::read(document.to_string().as_bytes(), app.policy.vulnerabilities.vex_days);
     let read = read.map_err(|error| Problem::invalid(format!("document: {error}")))?;
+    if let Some(what) = read.left_out.first() {
+        return Err(Problem::invalid(format!("document: {what}; or leave it out")));
+    }
+    let read = read.waivers;
     if read.is_empty() || read.len() > MOST {
         let message = format!("document: {} of its statements say that something does not matter; 1 to {MOST} are taken", read.len());
         return Err(Problem::invalid(message));

@@ -59,6 +59,7 @@ pub async fn holdings(world: &World, owner: &str) -> Vec<(&'static str, String)>
         vulnerability: "CVE-2026-1".into(),
         package: None,
         engine: None,
+        image: None,
         reason: "not reachable".into(),
         author: String::new(),
         expires_at: clock::now_ms() + 86_400_000,

@@ -99,6 +99,10 @@ async fn an_openvex_document_is_taken_whole_or_not_at_all() {
     };
     let refused = import(vex("not_affected")).await;
     assert!(refused["errors"][0]["message"].as_str().unwrap().contains("entry 1: its status is not_affected"), "{refused}");
+    let mut unknown = vex("fixed");
+    unknown["statements"][0]["products"] = json!([{ "identifiers": { "cpe23": "cpe:2.3:a:x:y" } }]);
+    let refused = import(unknown).await;
+    assert!(refused["errors"][0]["message"].as_str().unwrap().contains("entry 1, CVE-1: a product has neither"), "{refused}");
     let none = import(json!({ "version": 1, "waivers": [] })).await;
     assert!(none["errors"][0]["message"].as_str().unwrap().contains("0 of its statements"), "{none}");
     assert_eq!(world.graphql(&session, "{ waivers { count } }").await.json()["data"]["waivers"]["count"], 0);

@@ -8,12 +8,14 @@ use model::{
 };
 use scan::{Severity as Level, Vulnerability};
 
-use super::QUOTED;
+use super::quoted;
 use crate::{
     judge::Draft,
     standing::{Judge, Standing, day, last_day},
 };
 
+/// Packages named of one vulnerability; below them its description has its place.
+const PACKAGES: usize = 6;
 /// Vulnerabilities that get a finding of their own; a longer list says no more.
 const OWN: usize = 100;
 const WHY: &str = "Whoever reaches the engine can use what is publicly known to be broken in it, and attackers read the same advisories.";
@@ -87,11 +89,16 @@ fn blocks(group: &Group<'_>) -> Finding {
         "security.unknown" => "has a severity nobody has told".to_owned(),
         _ => format!("is {}", one.severity.as_str().to_lowercase()),
     };
-    let fix = format!("Rebuild the image on an up-to-date base: {}. The layer that brought it is {}.", mend(one), one.package.layer);
+    let how_to = match one.package.source {
+        Some(_) => "Rebuild the image on an up-to-date base",
+        None => "Change it where the image gets it from, then build it again",
+    };
+    let fix = format!("{how_to}: {}. The layer that brought it is {}.", mend(one), one.package.layer);
     let mut finding = Finding::new(code(one), Severity::Error, format!("{} in {name} {version} {how}", one.name), WHY, fix)
         .message(format!("{} vulnerability: {} in {name} {version}", one.severity.as_str(), one.name))
         .at(format!("/{}", one.package.path));
-    finding = group.packages.iter().take(QUOTED).fold(finding, Finding::quote);
+    let more = group.packages.len().checked_sub(PACKAGES).filter(|more| *more > 0).map(|more| format!("and in {more} more packages"));
+    finding = group.packages.iter().take(PACKAGES).cloned().chain(more).fold(finding, Finding::quote);
     let rated = one.score.as_ref().map_or_else(String::new, |score| format!("CVSS {} ({})", score.score, score.vector));
     let exploited = if one.exploited { "Known to be exploited (CISA)" } else { "" };
     let lines = [one.description.clone(), rated, exploited.to_owned(), one.link.clone()];
@@ -176,13 +183,10 @@ fn list(
     let count = groups.len();
     let noun = if count == 1 { "vulnerability" } else { "vulnerabilities" };
     let title = format!("{count} known {noun} {words}");
-    let mut finding = Finding::new(code, severity, title.clone(), WHY, fix).message(title).at(format!("/{}", first.first.package.path));
-    for group in groups.iter().take(QUOTED) {
+    let finding = Finding::new(code, severity, title.clone(), WHY, fix).message(title).at(format!("/{}", first.first.package.path));
+    let lines = groups.iter().map(|group| {
         let (name, version) = group.first.package.matched();
-        finding = finding.quote(format!("{} in {name} {version}: {}{}", group.first.name, mend(group.first), more(group.first)));
-    }
-    if count > QUOTED {
-        finding = finding.quote(format!("and {} more, all in the list of vulnerabilities", count - QUOTED));
-    }
-    Some(finding.into())
+        format!("{} in {name} {version}: {}{}", group.first.name, mend(group.first), more(group.first))
+    });
+    Some(quoted(finding, lines, "in the list of vulnerabilities").into())
 }

@@ -79,6 +79,7 @@ fn waiver(expires_at: i64) -> Waiver {
         vulnerability: "CVE-1".into(),
         package: None,
         engine: None,
+        image: None,
         reason: "the code is never called".into(),
         author: "rev@example.org".into(),
         expires_at,
@@ -119,7 +120,7 @@ fn long_lists_end_with_a_count() {
     let many = (0..50).map(|n| one(&format!("CVE-{n:03}"), Level::Medium, Some("4"))).collect();
     let found = results(scanned(many), "{}");
     assert_eq!(found[0].title, "50 known vulnerabilities of severity Medium");
-    assert_eq!(found[0].evidence.last().unwrap(), "and 30 more, all in the list of vulnerabilities");
+    assert_eq!(found[0].evidence.last().unwrap(), "and 39 more, all in the list of vulnerabilities");
 }
 
 #[test]

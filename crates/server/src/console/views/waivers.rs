@@ -1,7 +1,7 @@
 //! Waivers in a list: who answers for what, why and until when; and their own page, with the form for another one.
 
 use askama::Template;
-use model::waiver::Hold;
+use model::waiver::{Hold, Waiver};
 use store::{engines::Engine, waivers::Kept};
 
 use super::{log::plain, paging::Paging, shell::Shell};
@@ -102,7 +102,7 @@ fn row(kept: Kept, now: i64) -> WaiverRow {
         id: kept.id.to_string(),
         engine: waiver.engine.map(|engine| engine.to_string()),
         vulnerability: plain(&waiver.vulnerability),
-        package: waiver.package.as_deref().map_or_else(|| "any".to_owned(), plain),
+        package: package(&waiver),
         scope: if waiver.engine.is_some() { "this engine" } else { "all engines" },
         reason: plain(&waiver.reason),
         author: waiver.author,
@@ -113,12 +113,15 @@ fn row(kept: Kept, now: i64) -> WaiverRow {
     }
 }
 
+/// The package, and the image if it is for one only.
+fn package(waiver: &Waiver) -> String {
+    let package = waiver.package.as_deref().map_or_else(|| "any".to_owned(), plain);
+    waiver.image.as_deref().map_or_else(|| package.clone(), |image| format!("{package} in {}", plain(image)))
+}
+
 #[cfg(test)]
 mod tests {
-    use model::{
-        id::{EngineId, OrganizationId, WaiverId},
-        waiver::Waiver,
-    };
+    use model::id::{EngineId, OrganizationId, WaiverId};
     use uuid::Uuid;
 
     use super::*;
@@ -130,6 +133,7 @@ mod tests {
             vulnerability: "CVE-1".into(),
             package: None,
             engine: Some(EngineId(Uuid::from_u128(1))),
+            image: None,
             reason: "the code is never called".into(),
             author: "rev@example.org".into(),
             expires_at: 1_768_435_200_000,
@@ -139,6 +143,9 @@ mod tests {
         let shown = row(kept.clone(), 0);
         assert_eq!((shown.package.as_str(), shown.scope, shown.state), ("any", "this engine", "active"));
         assert_eq!(shown.until, "2026-01-14, or a version that mends it");
+        let mut of_image = kept.clone();
+        of_image.waiver.image = Some("pkg:oci/reader".into());
+        assert_eq!(row(of_image, 0).package, "any in pkg:oci/reader");
         assert_eq!(row(kept.clone(), i64::MAX).state, "ended");
         assert_eq!(row(Kept { revoked: Some((1, "x".into())), ..kept }, 0).state, "revoked");
     }
