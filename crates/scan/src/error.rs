@@ -68,7 +68,8 @@ pub enum Error {
     },
     /// A database of another version of the format.
     #[error(
-        "the advisory database {path} has format {found}, this program reads format {known}; build it again with: plimsoll advisories build"
+        "the advisory database {path} has format {found}, this program reads format {known}; build it again with this program's \
+         own \"plimsoll advisories build\", or use the program that made it"
     )]
     Format {
         /// Which file.

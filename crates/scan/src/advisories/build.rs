@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    format::{Advisory, AffectedRecord, HEADER, Header, LeftOut, Meta, PackageRecord, Place, hash},
+    format::{Advisory, AffectedRecord, HEADER, Header, LeftOut, Meta, OneOf, PackageRecord, Place, hash},
     osv::{Affected, LARGEST, Rating, Record, Specific},
     range::{Event, Within, intervals},
     unpack::Unpacker,
@@ -192,8 +192,9 @@ impl Builder {
     }
 
     fn advisory(&self, record: &Record) -> Advisory {
-        let mut aliases: Vec<String> =
-            record.aliases.iter().chain(&record.upstream).filter(|alias| **alias != record.id).cloned().collect();
+        let several: Vec<OneOf> = record.several().into_iter().map(|cve| self.one_of(cve)).collect();
+        let upstream = record.upstream.iter().chain(record.bundled()).filter(|_| several.is_empty());
+        let mut aliases: Vec<String> = record.aliases.iter().chain(upstream).filter(|alias| **alias != record.id).cloned().collect();
         aliases.sort();
         aliases.dedup();
         aliases.truncate(100);
@@ -212,7 +213,12 @@ impl Builder {
             exploited,
             informational: record.affected.iter().find_map(|part| part.database_specific.as_ref()?.informational.0.clone()),
             aliases,
+            several,
         }
+    }
+
+    fn one_of(&self, cve: String) -> OneOf {
+        OneOf { listed_score: self.scores.get(&cve).cloned(), exploited: self.exploited.contains(&cve), cve }
     }
 
     /// The packages a record is about, with what counts of each.

@@ -18,7 +18,7 @@ use crate::severity::{Score, Severity};
 
 pub(super) const MAGIC: [u8; 8] = *b"PLIMADV\n";
 /// Grows whenever an older program would misread the file.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 pub(super) const HEADER: usize = 88;
 pub(super) const ENTRY: usize = 24;
 
@@ -82,7 +82,7 @@ pub(super) struct PackageRecord {
 }
 
 /// One advisory about one package.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AffectedRecord {
     pub advisory: Place,
     pub intervals: Vec<Interval>,
@@ -115,6 +115,19 @@ pub struct Advisory {
     pub exploited: bool,
     /// A remark (`unmaintained`, `unsound`, `notice`), not a vulnerability.
     pub informational: Option<String>,
+    /// The vulnerabilities that it is about, if it is about several; its aliases are then none of theirs.
+    pub several: Vec<OneOf>,
+}
+
+/// One of several vulnerabilities of an advisory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OneOf {
+    /// Its CVE.
+    pub cve: String,
+    /// The score of the list given beside the advisories.
+    pub listed_score: Option<Score>,
+    /// Known to be exploited (CISA's catalogue).
+    pub exploited: bool,
 }
 
 /// What a database says of itself.

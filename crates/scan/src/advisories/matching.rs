@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     database::Database,
-    format::{Advisory, AffectedRecord},
+    format::{Advisory, AffectedRecord, OneOf},
     range::Within,
 };
 use crate::{
@@ -77,7 +77,7 @@ pub fn matches(
         let mut unknown = false;
         for affected in database.package(&package.ecosystem, &name)? {
             match hit(&affected, package, version) {
-                Within::Yes => hits.push((database.advisory(affected.advisory)?, affected)),
+                Within::Yes => hits.extend(apart(database.advisory(affected.advisory)?, affected)),
                 Within::Unknown => unknown = true,
                 Within::No => {}
             }
@@ -132,14 +132,35 @@ fn hit(affected: &AffectedRecord, package: &Package, version: &str) -> Within {
     })
 }
 
-type Hit = (Advisory, AffectedRecord);
+/// An advisory about the package, or its part about one of several vulnerabilities.
+struct Hit {
+    advisory: Advisory,
+    affected: AffectedRecord,
+    /// It shares its id with other parts, so that only its alias says what it is about.
+    part: bool,
+}
+
+/// An advisory about several vulnerabilities is one about each: each has its own severity, may be waived, and may be known from elsewhere too.
+fn apart(mut advisory: Advisory, affected: AffectedRecord) -> Vec<Hit> {
+    let several = std::mem::take(&mut advisory.several);
+    if several.is_empty() {
+        return vec![Hit { advisory, affected, part: false }];
+    }
+    let part = |one: OneOf| {
+        let (aliases, listed_score, exploited) = (vec![one.cve], one.listed_score, one.exploited);
+        let advisory = Advisory { aliases, listed_score, exploited, ..advisory.clone() };
+        Hit { advisory, affected: affected.clone(), part: true }
+    };
+    several.into_iter().map(part).collect()
+}
 
 /// Advisories that share an id are one vulnerability, however long the chain of aliases is, and whether or not it closes a circle.
 fn fold(hits: Vec<Hit>) -> Vec<Vec<Hit>> {
     let mut groups: Vec<Option<Vec<Hit>>> = Vec::new();
     let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
     for hit in hits {
-        let ids: Vec<String> = std::iter::once(&hit.0.id).chain(&hit.0.aliases).cloned().collect();
+        let own = Some(&hit.advisory.id).filter(|_| !hit.part);
+        let ids: Vec<String> = own.into_iter().chain(&hit.advisory.aliases).cloned().collect();
         let mut group = vec![hit];
         let at = groups.len();
         let known: Vec<usize> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
@@ -156,28 +177,29 @@ fn fold(hits: Vec<Hit>) -> Vec<Vec<Hit>> {
 }
 
 fn vulnerability(mut group: Vec<Hit>, package: &Package, version: &str, precedence: &[SeveritySource]) -> Vulnerability {
-    group.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+    group.sort_by(|a, b| a.advisory.id.cmp(&b.advisory.id));
     let mut ids: Vec<String> =
-        group.iter().flat_map(|(advisory, _)| std::iter::once(&advisory.id).chain(&advisory.aliases)).cloned().collect();
+        group.iter().flat_map(|hit| std::iter::once(&hit.advisory.id).chain(&hit.advisory.aliases)).cloned().collect();
     ids.sort();
     ids.dedup();
     let name = ids.iter().find(|id| id.starts_with("CVE-")).or(ids.first()).cloned().unwrap_or_default();
     ids.retain(|id| *id != name);
     let (severity, severity_source, score) = rate(&group, precedence);
-    let first =
-        |text: fn(&Advisory) -> &str| group.iter().map(|hit| text(&hit.0)).find(|text| !text.is_empty()).unwrap_or_default().to_owned();
-    let remarks = group.iter().all(|hit| hit.0.informational.is_some());
+    let first = |text: fn(&Advisory) -> &str| {
+        group.iter().map(|hit| text(&hit.advisory)).find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+    };
+    let remarks = group.iter().all(|hit| hit.advisory.informational.is_some());
     Vulnerability {
         aliases: ids,
         description: first(|advisory| &advisory.description),
         link: first(|advisory| &advisory.link),
-        published: group.iter().map(|hit| &hit.0.published).filter(|at| !at.is_empty()).min().cloned(),
+        published: group.iter().map(|hit| &hit.advisory.published).filter(|at| !at.is_empty()).min().cloned(),
         severity,
         severity_source,
         score,
         fixed_by: fixed_by(&group, package, version),
-        exploited: group.iter().any(|hit| hit.0.exploited),
-        informational: group.iter().find_map(|hit| hit.0.informational.clone()).filter(|_| remarks),
+        exploited: group.iter().any(|hit| hit.advisory.exploited),
+        informational: group.iter().find_map(|hit| hit.advisory.informational.clone()).filter(|_| remarks),
         package: package.clone(),
         name,
     }
@@ -186,8 +208,8 @@ fn vulnerability(mut group: Vec<Hit>, package: &Package, version: &str, preceden
 /// The nearest version that mends all of it, of those that are known.
 fn fixed_by(group: &[Hit], package: &Package, version: &str) -> Option<String> {
     let scheme = package.ecosystem.scheme();
-    let mends = group.iter().filter_map(|(_, affected)| {
-        let around = affected.intervals.iter().filter(|interval| interval.contains(scheme, version) == Within::Yes);
+    let mends = group.iter().filter_map(|hit| {
+        let around = hit.affected.intervals.iter().filter(|interval| interval.contains(scheme, version) == Within::Yes);
         around.filter_map(|interval| interval.fixed()).next().map(str::to_owned)
     });
     mends.reduce(|a, b| if scheme.compare(&a, &b) == Some(std::cmp::Ordering::Less) { b } else { a })
@@ -195,10 +217,10 @@ fn fixed_by(group: &[Hit], package: &Package, version: &str) -> Option<String> {
 
 fn rate(group: &[Hit], precedence: &[SeveritySource]) -> (Severity, SeveritySource, Option<Score>) {
     let worst = |score: fn(&Advisory) -> Option<&Score>| {
-        group.iter().filter_map(|hit| score(&hit.0)).max_by(|a, b| a.score.total_cmp(&b.score)).cloned()
+        group.iter().filter_map(|hit| score(&hit.advisory)).max_by(|a, b| a.score.total_cmp(&b.score)).cloned()
     };
     let (own, listed) = (worst(|advisory| advisory.score.as_ref()), worst(|advisory| advisory.listed_score.as_ref()));
-    let word = group.iter().filter_map(|(advisory, affected)| affected.severity.or(advisory.word)).max();
+    let word = group.iter().filter_map(|hit| hit.affected.severity.or(hit.advisory.word)).max();
     let any = || own.clone().or_else(|| listed.clone());
     for source in precedence {
         let rated = match source {

@@ -13,7 +13,7 @@ mod unpack;
 
 pub use build::Builder;
 pub use database::Database;
-pub use format::{Advisory, LeftOut, Meta};
+pub use format::{Advisory, LeftOut, Meta, OneOf};
 pub use install::{Installed, install};
 pub use matching::{PRECEDENCE, SeveritySource, Vulnerability, matches};
 pub use osv::LARGEST;

@@ -4,6 +4,10 @@ use serde::Deserialize;
 
 /// Largest record that is read, bytes. The largest real one has about 1 MB.
 pub const LARGEST: u64 = 8 << 20;
+/// Most vulnerabilities of one advisory; those about the kernel have hundreds.
+const MOST_OF_ONE: usize = 5_000;
+/// Ecosystems whose advisories name what they mend as related.
+const BUNDLERS: [&str; 2] = ["AlmaLinux", "Rocky Linux"];
 /// Longest description kept, bytes.
 const DESCRIPTION: usize = 320;
 
@@ -21,6 +25,8 @@ pub(super) struct Record {
     #[serde(default)]
     pub upstream: Vec<String>,
     #[serde(default)]
+    pub related: Vec<String>,
+    #[serde(default)]
     pub summary: String,
     #[serde(default)]
     pub details: String,
@@ -35,6 +41,27 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// The vulnerabilities that it is about, by CVE, when it is about several: a distribution's advisory mends many at once. Empty when it is about
+    /// one, whatever its names. AlmaLinux and Rocky Linux name them as related.
+    pub(super) fn several(&self) -> Vec<String> {
+        let is_cve = |id: &&String| id.starts_with("CVE-");
+        if is_cve(&&self.id) || self.aliases.iter().any(|id| is_cve(&id)) {
+            return Vec::new();
+        }
+        let mut cves: Vec<String> = self.upstream.iter().chain(self.bundled()).filter(is_cve).cloned().collect();
+        cves.sort();
+        cves.dedup();
+        cves.truncate(MOST_OF_ONE);
+        if cves.len() < 2 { Vec::new() } else { cves }
+    }
+
+    /// What is related to it and is what it mends.
+    pub(super) fn bundled(&self) -> &[String] {
+        let is_one =
+            |part: &Affected| part.package.as_ref().is_some_and(|package| BUNDLERS.iter().any(|name| package.ecosystem.starts_with(name)));
+        if self.upstream.is_empty() && self.affected.iter().all(is_one) { &self.related } else { &[] }
+    }
+
     /// Leaves away what is not looked at, so that many records fit into memory: of its texts the first words of one, of its links the best.
     pub(super) fn keep_the_needed(&mut self) {
         let text = if self.summary.is_empty() { &self.details } else { &self.summary };

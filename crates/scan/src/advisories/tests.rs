@@ -92,6 +92,42 @@ fn a_chain_and_a_circle_of_aliases_end() {
 }
 
 #[test]
+fn an_advisory_about_several_vulnerabilities_is_one_about_each() {
+    let several = r#", "upstream": ["CVE-2026-2", "CVE-2026-1", "DEBIAN-CVE-2026-2"], "severity": [{"type": "Ubuntu", "score": "high"}]"#;
+    let low = r#", "upstream": ["CVE-2026-2"], "database_specific": {"severity": "LOW"}"#;
+    let related = r#", "related": ["CVE-2026-1", "CVE-2026-3", "RHSA-1"]"#;
+    let world = World::new(&[
+        &record("DSA-1", &[], "Debian:12", "openssl", &until("3.0.11"), several),
+        &record("DEBIAN-CVE-2026-2", &[], "Debian:12", "openssl", &until("3.0.12"), low),
+        &record("ALSA-1", &[], "AlmaLinux:9", "openssl", &until("3.0.11"), related),
+        &record("GHSA-1", &[], "npm", "openssl", &until("3.0.11"), related),
+    ]);
+    fs::write(world.path("kev.json"), r#"{"vulnerabilities": [{"cveID": "CVE-2026-1"}]}"#).unwrap();
+    let mut builder = world.builder();
+    builder.add_exploited(&world.path("kev.json")).unwrap();
+    let meta = builder.write(&world.path("a.db")).unwrap();
+    assert_eq!(meta.advisories, 4);
+    let database = Database::open(&world.path("a.db")).unwrap();
+    let of = |ecosystem: &str| {
+        let mut all = found(&database, package(ecosystem, "openssl", "3.0.1"));
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        let line = |one: Vulnerability| {
+            format!("{} ({}) {:?} {:?} {}", one.name, one.aliases.join(" "), one.severity, one.fixed_by, one.exploited)
+        };
+        all.into_iter().map(line).collect::<Vec<_>>()
+    };
+    let debian = [
+        "CVE-2026-1 (DSA-1) High Some(\"3.0.11\") true",
+        // What else is known of one of them is not said of the other.
+        "CVE-2026-2 (DEBIAN-CVE-2026-2 DSA-1) High Some(\"3.0.12\") false",
+    ];
+    assert_eq!(of("Debian:12"), debian);
+    let alma = ["CVE-2026-1 (ALSA-1) Unknown Some(\"3.0.11\") true", "CVE-2026-3 (ALSA-1) Unknown Some(\"3.0.11\") false"];
+    assert_eq!(of("AlmaLinux:9"), alma);
+    assert_eq!(of("npm"), ["GHSA-1 () Unknown Some(\"3.0.11\") false"]);
+}
+
+#[test]
 fn severity_follows_the_precedence_and_names_its_source() {
     let vector = r#", "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]"#;
     let word = r#", "database_specific": {"severity": "MODERATE"}"#;

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod archive;
+mod corpus;
 mod database;
 #[path = "../../../registry/tests/fuzz/mutate.rs"]
 mod mutate;
@@ -11,11 +13,18 @@ mod osv;
 mod told;
 mod versions;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name)
+}
 
 /// Replays the corpus of a target, then tries as many inputs made of it.
 fn run(name: &str, inputs: usize, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(name);
+    let folder = folder(name);
     let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let corpus: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
@@ -41,7 +50,13 @@ fn apk() {
 }
 
 #[test]
+fn archives() {
+    run("scan_archive", 2_000, archive::run);
+}
+
+#[test]
 fn databases() {
+    corpus::hold(&folder("scan_database"));
     run("scan_database", 4_000, database::run);
 }
 

@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context;
 use scan::{
     Database,
-    advisories::{Builder, LeftOut},
+    advisories::{Builder, LeftOut, Meta},
 };
 
 use crate::{log, progress};
@@ -96,12 +96,21 @@ fn info(path: &Path) -> anyhow::Result<()> {
     let meta = database.meta();
     log::say(format!("{}: {} advisories on {} packages, {} bytes", path.display(), meta.advisories, meta.packages, database.size()));
     log::say(format!("  id      {}", database.id()));
-    log::say(format!("  newest  {}", meta.newest));
+    log::say(format!("  newest  {}", newest(meta, &checks::standing::iso(server::clock::now_ms()))));
     for (ecosystem, count) in &meta.ecosystems {
         log::say(format!("  {count:7} {ecosystem}"));
     }
     left_out(&meta.left_out).iter().for_each(log::say);
     Ok(())
+}
+
+/// How new it is. What is dated into the future says nothing about that, and is mentioned.
+fn newest(meta: &Meta, now: &str) -> String {
+    match meta.newest_until(now) {
+        Some(newest) if newest == meta.newest => newest.to_owned(),
+        Some(newest) => format!("{newest} (the date {} of another lies in the future and does not count)", meta.newest),
+        None => format!("unknown (the date {} lies in the future)", meta.newest),
+    }
 }
 
 fn left_out(left: &LeftOut) -> Vec<String> {
