@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Programs the tests use, with the Debian package each is in.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 21] = [
     ("bash", "bash"),
     ("buildah", "buildah"),
     ("chromedriver", "chromium-driver"),
@@ -24,6 +24,7 @@ const PACKAGES: [(&str, &str); 20] = [
     ("rustc", "rustc"),
     ("setpriv", "util-linux"),
     ("skopeo", "skopeo"),
+    ("strace", "strace"),
     ("tar", "tar"),
     ("umount", "mount"),
     ("unshare", "util-linux"),

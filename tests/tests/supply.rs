@@ -13,7 +13,7 @@ use e2e::{
     browser::Browser,
     engine::Keyword,
     neighbour,
-    program::{Ran, program, run},
+    program::{Ran, absent, program, run},
     registry::Registry,
     server::{EMAIL, PASSWORD, Server, command},
     shelf::Shelf,
@@ -147,6 +147,54 @@ fn an_update_that_is_killed_in_the_middle_changes_nothing() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Ended by a real signal at every single system call that changes a file or makes one durable, from the first to the last.
+#[test]
+fn an_update_that_is_killed_at_any_step_leaves_the_former_or_the_new_one_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let place = |name: &str| folder.join(name);
+    archive(folder, "old.zip", &[("EXAMPLE-0001", "a", "2026-01-01T00:00:00Z")]);
+    archive(folder, "new.zip", &[("EXAMPLE-0002", "b", "2026-02-01T00:00:00Z")]);
+    let made = |source: &str, to: &str| {
+        update(folder, &["--from", source, "-o", to]).succeeded();
+        fs::read(place(to)).unwrap()
+    };
+    let (old, new) = (made("old.zip", "old.db"), made("new.zip", "new.db"));
+    let arguments = ["advisories", "update", "--from", "new.zip", "-o", "a.db"];
+    let (mut killed, mut replaced) = (0, 0);
+    for call in ["fsync", "link", "linkat", "mkdir", "rename", "renameat", "renameat2", "rmdir", "unlink", "unlinkat", "write"] {
+        for nth in 1.. {
+            fs::write(place("a.db"), &old).unwrap();
+            let whole = killed_at(folder, call, nth, &arguments);
+            let (left, former) = (fs::read(place("a.db")).unwrap(), fs::read(place("a.db.former")).unwrap_or_else(|_| old.clone()));
+            assert!([&old, &new].contains(&&left), "{} bytes after {call} {nth}", left.len());
+            assert!([&old, &new].contains(&&former), "{} bytes after {call} {nth}", former.len());
+            if whole {
+                break;
+            }
+            (killed, replaced) = (killed + 1, replaced + usize::from(left == new));
+            update(folder, &arguments[2..]).succeeded();
+            assert_eq!((fs::read(place("a.db")).unwrap(), fs::read(place("a.db.former")).unwrap()), (new.clone(), old.clone()));
+        }
+    }
+    // Some before the new one was in place, some behind.
+    assert!(killed >= 12 && replaced >= 2 && replaced < killed, "killed {killed} times, {replaced} times behind the swap");
+}
+
+/// Runs the program and ends it as it makes a system call for the nth time. Whether it came to its end before.
+fn killed_at(folder: &Path, call: &str, nth: usize, arguments: &[&str]) -> bool {
+    let plain = command(folder);
+    let mut traced = program("strace");
+    traced.current_dir(folder).env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Not every machine has every call.
+    traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace=?{call}"), "-e", &format!("inject=?{call}:signal=KILL:when={nth}")]);
+    traced.arg(plain.get_program()).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+    let done = traced.output().unwrap_or_else(|error| absent(&traced, &error));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(!said.contains("strace:") && nth < 100, "{said}");
+    done.status.success()
+}
+
 /// Everything the API tells about what is known of a build.
 fn known(api: &Api, build: &str) -> Value {
     let query = "query($id: ID!) { engineBuild(id: $id) { worsenings { advisories vulnerabilities { name package severity formerSeverity } } \
@@ -254,6 +302,15 @@ fn waived(server: &Server, api: &Api, engine: &str, build: &str) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let input =
         json!({ "vulnerability": "CVE-2026-0002", "package": "example-reader", "reason": "Never called", "expiresDateTime": now + 86_400 });
+    // One for the image that this is, and one for another.
+    let revoke = "mutation($id: ID!) { revokeWaiver(id: $id) { revokedBy isActive } }";
+    for (image, standing) in [("1/reade", "blocks"), ("pkg:oci/reader?tag=v1", "waived"), ("pkg:oci/reader?tag=v2", "blocks")] {
+        let mut of_image = input.clone();
+        of_image["image"] = json!(image);
+        let made = api.ask(query, json!({ "input": of_image }));
+        assert_eq!(known(api, build)["vulnerabilities"]["records"][0]["standing"], standing, "{image}");
+        api.ask(revoke, json!({ "id": made["createWaiver"]["id"] }));
+    }
     let made = api.ask(query, json!({ "input": input }));
     assert_eq!((&made["createWaiver"]["author"], &made["createWaiver"]["isActive"]), (&json!(EMAIL), &json!(true)));
     assert_eq!(known(api, build)["vulnerabilities"]["records"][0]["waiver"], json!({ "author": EMAIL, "reason": "Never called" }));
@@ -270,12 +327,14 @@ fn waived(server: &Server, api: &Api, engine: &str, build: &str) {
     assert!(page.contains("waived by") && page.contains("Never called") && page.contains("Critical"), "{page}");
 
     let id = &made["createWaiver"]["id"];
-    api.ask("mutation($id: ID!) { revokeWaiver(id: $id) { revokedBy isActive } }", json!({ "id": id }));
+    api.ask(revoke, json!({ "id": id }));
     assert_eq!(known(api, build)["vulnerabilities"]["records"][0]["standing"], "blocks");
     let bob = Api::login(server.address(), neighbour::EMAIL_OF_BOB, PASSWORD);
     assert_eq!(bob.ask("{ waivers { count } }", Value::Null)["waivers"]["count"], 0);
-    let listed = api.ask("{ waivers { records { vulnerability revokedBy } } }", Value::Null);
-    assert_eq!(listed["waivers"]["records"], json!([{ "vulnerability": "CVE-2026-0002", "revokedBy": EMAIL }]));
+    let listed = api.ask("{ waivers { records { vulnerability image revokedBy } } }", Value::Null);
+    let records = listed["waivers"]["records"].as_array().unwrap();
+    assert_eq!(records[0], json!({ "vulnerability": "CVE-2026-0002", "image": null, "revokedBy": EMAIL }));
+    assert_eq!((records.len(), &records[1]["image"]), (4, &json!("pkg:oci/reader?tag=v2")));
 }
 
 /// The pages in a real browser: nothing to complain about, and they fit into wide and narrow windows.
@@ -313,7 +372,7 @@ fn a_laptop_knows_waivers_policies_and_lists_of_packages() {
     let folder = home.path();
     archive(folder, "all.zip", &[("EXAMPLE-0002", "example-reader", "2026-02-01T00:00:00Z")]);
     update(folder, &["--from", "all.zip", "-o", "a.db"]).succeeded();
-    with_reader(ENGINE, "1.4.1", "").write_oci_archive(&folder.join("engine.tar")).unwrap();
+    let digest = with_reader(ENGINE, "1.4.1", "").write_oci_archive(&folder.join("engine.tar")).unwrap();
     let check = |more: &[&str]| {
         run(command(folder).args(["check", "oci-archive:engine.tar", "--category", "keyword", "--advisories", "a.db"]).args(more))
     };
@@ -329,14 +388,20 @@ fn a_laptop_knows_waivers_policies_and_lists_of_packages() {
     check(&["--waivers", "waivers.json"]).exited(0).says(&["security.waived", "waived by dev@example.org until 2098-12-31: Never called"]);
     waivers("2026-02-02");
     check(&["--waivers", "waivers.json"]).exited(1).says(&["security.waiver_ended", "ended on 2026-02-02"]);
-    let vex = |status: Value| {
-        let mut statement = json!({ "vulnerability": { "name": "CVE-2026-0002" }, "products": [{ "@id": "pkg:pypi/example-reader" }] });
+    let vex_of = |product: &str, status: Value| {
+        let mut statement = json!({ "vulnerability": { "name": "CVE-2026-0002" }, "products": [{ "@id": product }] });
         statement.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
         let document = json!({ "@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/1", "author": "Example Security",
             "timestamp": "2098-01-01T00:00:00Z", "version": 1, "statements": [statement] });
         fs::write(folder.join("vex.json"), document.to_string()).unwrap();
         check(&["--waivers", "vex.json"])
     };
+    for (product, code) in [(format!("pkg:oci/whatever@{digest}"), 0), (digest.to_string(), 0), ("pkg:oci/somebody-elses".into(), 1)] {
+        let ran = vex_of(&product, json!({ "status": "fixed" })).exited(code);
+        let told = format!("what is said of {product} waives nothing here: this image is known as v1, {digest}");
+        assert_eq!(ran.err.contains(&told), code == 1, "{}", ran.shown());
+    }
+    let vex = |status: Value| vex_of("pkg:pypi/example-reader", status);
     vex(json!({ "status": "not_affected", "justification": "vulnerable_code_not_present" }))
         .exited(0)
         .says(&["waived by Example Security"]);
