@@ -21,6 +21,7 @@ const PACKAGES: [(&str, &str); 21] = [
     ("objcopy", "binutils"),
     ("podman", "podman"),
     ("python3", "python3"),
+    ("runsc", "runsc"),
     ("rustc", "rustc"),
     ("setpriv", "util-linux"),
     ("skopeo", "skopeo"),

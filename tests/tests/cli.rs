@@ -16,7 +16,7 @@ use e2e::{
     server::{EMAIL, PASSWORD, Server, command},
 };
 use image::pack::File;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// No engine of any server; a laptop does not know which there are.
 const ENGINE: &str = "6a2f4f0e-6d0e-4a57-9c11-2f6c0b0f8f10";
@@ -149,6 +149,57 @@ fn a_runtime_that_is_not_there_is_refused_at_the_start() {
     for words in [&["doctor"][..], &["serve", "--listen", "127.0.0.1:0"]] {
         with(words).exited(3).says(&["sandbox.runtime", "\"runq\"", "built-in"]);
     }
+}
+
+/// A laptop runs an engine as the server does.
+#[test]
+fn check_runs_an_engine_as_the_server_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = archive(folder.path(), &Keyword::new(ENGINE));
+    let with = |text: &str| fs::write(folder.path().join("server.toml"), format!("[sandbox]\n{text}\n")).unwrap();
+    let check = || typed(folder.path(), &["check", &good, "--config", "server.toml"]);
+    with("runtime = \"runq\"");
+    check().exited(3).says(&["sandbox.runtime", "\"runq\"", "built-in"]);
+    with("runtime = \"runc\"\nhost_clocks = true");
+    // Sentences are broken into lines.
+    check().exited(0).says(&["unseen   system calls that are refused are not recorded"]);
+    with("host_clock = true");
+    check().exited(3).says(&["host_clock", "docs/configuration.md"]);
+    let mut command = command(folder.path());
+    run(command.env("PLIMSOLL_SANDBOX__RUNTIME", "runq").args(["check", &good])).exited(3).says(&["\"runq\""]);
+}
+
+#[test]
+fn gvisor_is_refused_in_words_and_what_they_say_is_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let good = archive(here, &Keyword::new(ENGINE));
+    for words in [&["doctor"][..], &["check", &good]] {
+        let ran = run(command(here).env("PLIMSOLL_SANDBOX__RUNTIME", "runsc").args(words));
+        ran.exited(3).says(&["runsc is gVisor", "limit of processes", "runc or crun"]);
+    }
+    let script = "i=0; while [ $i -lt 40 ]; do sleep 1000 & i=$((i+1)); done; ls -d /proc/[0-9]* | wc -l";
+    let bundle = here.join("bundle");
+    fs::create_dir_all(bundle.join("root/bin")).unwrap();
+    fs::create_dir_all(bundle.join("root/proc")).unwrap();
+    fs::copy("/bin/busybox", bundle.join("root/bin/busybox")).unwrap();
+    let config = json!({
+        "ociVersion": "1.0.0",
+        "root": { "path": bundle.join("root"), "readonly": true },
+        "process": { "args": ["/bin/busybox", "sh", "-c", script], "cwd": "/", "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } },
+        "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+        "linux": { "resources": { "pids": { "limit": 16 } }, "namespaces": [{ "type": "pid" }, { "type": "network" }, { "type": "mount" }] },
+    });
+    fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+    let mut runsc = program("runsc");
+    runsc
+        .arg("--root")
+        .arg(here.join("state"))
+        .args(["--network=none", "--ignore-cgroups", "run", "--bundle"])
+        .arg(&bundle)
+        .arg("gvisor-told");
+    let many: u32 = run(&mut runsc).succeeded().out.trim().parse().unwrap();
+    assert!(many > 40, "it keeps to the limit of processes now: see whether it holds the others as well ({many})");
 }
 
 #[test]

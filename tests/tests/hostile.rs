@@ -152,6 +152,7 @@ fn calls() -> Vec<Attempt> {
         refused("AF_PACKET", "packet", &["behaviour.attack", "AF_PACKET"]),
         refused("unshare(NEWUSER)", "unshare", &["behaviour.refused", "unshare(NEWUSER)"]),
         refused("setns", "setns", &["behaviour.attack", "setns"]),
+        refused("mknod of a disk", "mknod", &["behaviour.attack", "mknod(device)"]),
         refused("fork bomb", "fork-bomb", &["run.pids", "1024"]),
         refused("memory hog", "memory-hog", &["run.memory", "512 MiB"]),
         refused("fills its disk and /tmp", "fill", &["run.files", "384 MiB"]),
@@ -172,7 +173,7 @@ fn images(outside: &str) -> Vec<Attempt> {
     vec![
         Attempt { user: "65534", ..attempt("setuid binary", &["setuid"], &["run.task", "still an ordinary user"]) }
             .with(Layer::Files(vec![su])),
-        attempt("device nodes", &["devices"], &["/node: "]).with(node),
+        attempt("device nodes", &["devices"], &["layers.device", "node"]).with(node),
         attempt("symbolic link out, then a file through it", &["nothing"], &["out/caught"]).with(through),
         attempt("hard link out of the root", &["nothing"], &["shadow"]).with(hard),
         attempt("10 GB of zeros in 10 MB", &["nothing"], &["layers", "times"]).with(bomb()),

@@ -271,6 +271,7 @@ fn stats(run: &EngineRun) -> Stats {
         ready_ms: if let Some(Ready::Ready { after_ms, .. }) = run.ready { Some(after_ms) } else { None },
         result_bytes: run.outputs.iter().map(|output| output.body.len() as u64).sum(),
         requests: requests.collect(),
+        not_recorded: run.record.not_recorded.clone(),
     }
 }
 

@@ -181,6 +181,9 @@ pub struct Stats {
     pub result_bytes: u64,
     /// Calls of `/process`.
     pub requests: Vec<RequestSummary>,
+    /// What this host or its runtime could not record, each a sentence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_recorded: Vec<String>,
 }
 
 /// What was measured of a webhook engine by sending it the first sample again and again, and what it compares with.

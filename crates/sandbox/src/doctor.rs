@@ -1,6 +1,8 @@
 //! What this host holds back and what not: every promise of the sandbox is tried for real, by our own code inside a container.
 //!
-//! Nothing here is assumed from a version number. A line that fails says how to mend it.
+//! Nothing here is assumed from a version number, save that gVisor is what it says it is. A line that fails says how to mend it.
+
+mod inspected;
 
 use std::{collections::BTreeMap, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, thread};
 
@@ -9,6 +11,8 @@ use model::{
     network::NetworkPolicy,
     run::{Exit, Limits, RunRecord, RunSpec, Stream},
 };
+
+use inspected::{CLOCKS, INSPECTED, REPLACED};
 
 use crate::{
     Error, Rootfs, Running, Runtime,
@@ -59,6 +63,7 @@ pub fn examine(dir: PathBuf, helper: Helper, runtime: Option<Runtime>, host_cloc
 
 pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
     let mut lines = vec![privilege(ground.runtime()), control_groups()];
+    lines.extend(ground.runtime().map(runtime));
     let tun = tun();
     if lines.iter().any(|line| !line.ok) {
         lines.push(tun);
@@ -75,7 +80,7 @@ pub(crate) fn examine_ground(ground: &Arc<Ground>) -> Vec<Probe> {
         users = Some(map_users(&seen)).filter(|again| again.ok).unwrap_or(users);
     }
     let [memory, fork, compute, sleep] = run_all(ground);
-    lines.push(container(&seen));
+    lines.push(container(&seen, ground.runtime()));
     lines.push(users);
     lines.push(namespaces(&seen));
     lines.push(watch(&seen, ground.runtime()));
@@ -223,7 +228,18 @@ fn tun() -> Probe {
     )
 }
 
-fn container(seen: &Result) -> Probe {
+/// What is known of a runtime before it is tried.
+fn runtime(runtime: &Runtime) -> Probe {
+    let verdict = runtime.obstacle().map_or_else(|| Ok(runtime.program().display().to_string()), Err);
+    line(
+        "host.runtime",
+        "the runtime can hold an engine",
+        verdict,
+        "set sandbox.runtime to runc or crun, or leave it out to use the built-in runtime",
+    )
+}
+
+fn container(seen: &Result, runtime: Option<&Runtime>) -> Probe {
     let verdict = match seen {
         Ok(run) => match &run.record.exit {
             Exit::Exited { code: 0 } => {
@@ -234,7 +250,16 @@ fn container(seen: &Result) -> Probe {
         Err(why) => Err(why.clone()),
     };
     let mend = "run on a kernel of 5.10 or later with namespaces and overlayfs, outside a container or in a privileged one";
-    line("container.start", "containers start", verdict, mend)
+    let mend = runtime.map_or_else(
+        || mend.to_owned(),
+        |runtime| {
+            format!(
+                "leave out sandbox.runtime; if engines start then, it is {} that cannot start them here, otherwise {mend}",
+                runtime.name()
+            )
+        },
+    );
+    line("container.start", "containers start", verdict, &mend)
 }
 
 /// Not required: an engine without capabilities, behind a filter, is held as well when its root is this host's; one wall less.
@@ -296,147 +321,10 @@ fn watch(seen: &Result, runtime: Option<&Runtime>) -> Probe {
     line
 }
 
-/// A line that the inspecting probe answers.
-struct Inspected {
-    id: &'static str,
-    title: &'static str,
-    mend: &'static str,
-    /// What must be answered to which questions; several answers are separated by `|`.
-    expected: &'static [(&'static str, &'static str)],
-}
-
-const REFUSED: &str = "1|38";
-const INSPECTED: &[Inspected] = &[
-    Inspected {
-        id: "container.seccomp",
-        title: "the system call filter is on",
-        mend: "use a kernel with CONFIG_SECCOMP_FILTER",
-        expected: &[
-            ("Seccomp", "2"),
-            ("NoNewPrivs", "1"),
-            ("mount", "1"),
-            ("fsopen", "1"),
-            ("unshare", "1"),
-            ("clone_user", "1"),
-            ("clone3", "38"),
-            ("setns", "1"),
-            ("ptrace", "1"),
-            ("keyctl", "1"),
-            ("bpf", "1"),
-            ("userfaultfd", "1"),
-            ("perf_event_open", "1"),
-            ("io_uring_setup", "38"),
-            ("open_by_handle_at", "1"),
-            ("personality", "1"),
-            ("unknown", "38"),
-            ("socket_vsock", "97"),
-            ("socket_packet", "97"),
-            ("socket_alg", "97"),
-            ("netlink_other", "97"),
-        ],
-    },
-    Inspected {
-        id: "container.capabilities",
-        title: "an engine has no capabilities",
-        mend: "this should not happen on any kernel; please report it",
-        expected: &[
-            ("CapInh", "0000000000000000"),
-            ("CapPrm", "0000000000000000"),
-            ("CapEff", "0000000000000000"),
-            ("CapBnd", "0000000000000000"),
-            ("CapAmb", "0000000000000000"),
-            ("socket_raw", REFUSED),
-        ],
-    },
-    Inspected {
-        id: "container.processes",
-        title: "an engine sees only its own processes",
-        mend: "use a kernel with CONFIG_PID_NS",
-        expected: &[("pid", "1"), ("processes", "1")],
-    },
-    Inspected {
-        id: "container.files",
-        title: "system files are read-only and devices few",
-        mend: "this should not happen on any kernel; please report it",
-        expected: &[
-            ("write_sysctl", "13|30"),
-            ("write_sysrq", "2|13|30"),
-            ("mknod", "1"),
-            ("root_nosuid", "true"),
-            ("root_nodev", "true"),
-            ("write_cgroup", "2|13|30"),
-            ("write_cgroup2", "2|13|30"),
-            ("devices", "full,null,random,tty,urandom,zero"),
-        ],
-    },
-    Inspected {
-        id: "container.surroundings",
-        title: "an engine learns nothing of this host",
-        mend: "this should not happen on any kernel; please report it",
-        expected: &[
-            ("hostname", "engine"),
-            ("domain", "(none)"),
-            ("environment", "0"),
-            ("kcore", "0"),
-            ("keys", "0"),
-            ("cmdline", "0"),
-            ("interrupts", "0"),
-            ("firmware", "0"),
-        ],
-    },
-    Inspected {
-        id: "container.network",
-        title: "an engine cannot reach any network",
-        mend: "use a kernel with CONFIG_NET_NS",
-        // Refused, unless this host knows no IPv6.
-        expected: &[("interfaces", "eth0,lo"), ("connect_v4", "111"), ("connect_v6", "111|97|99|101")],
-    },
-    Inspected {
-        id: "limit.files",
-        title: "file size, files and written bytes are limited",
-        mend: "use a kernel with tmpfs",
-        expected: &[("write_much", "27"), ("many_files", "28"), ("write_more", "28")],
-    },
-];
-
-const REPLACED: Inspected = Inspected {
-    id: "container.overlay",
-    title: "an engine can replace a directory of its image",
-    mend: "run plimsoll as root, or use Linux 6.6 or later; until then an engine that removes a directory of its image and makes it anew gets an input/output \
-           error",
-    expected: &[("replace", "ok")],
-};
-
-const CLOCKS: Inspected = Inspected {
-    id: "container.clocks",
-    title: "clocks count from the start of the run",
-    mend: "use a kernel of 5.6 or later with CONFIG_TIME_NS, and a runtime that knows time namespaces, such as the built-in one; or allow it to a \
-           server: sandbox.host_clocks = true",
-    expected: &[("uptime", "of this run")],
-};
-
 /// What goes with every record of a kernel that cannot give an engine clocks of its own.
 pub(crate) fn clocks_told(has_time_namespaces: bool) -> Vec<String> {
     let told = "the engine sees how long this host has been up: its kernel has no time namespaces, and sandbox.host_clocks allows it";
     if has_time_namespaces { Vec::new() } else { vec![told.to_owned()] }
-}
-
-impl Inspected {
-    fn judge(&self, seen: &Result) -> Probe {
-        let verdict = match seen {
-            Err(_) => Err("not tried, because no container started".to_owned()),
-            Ok(run) => {
-                let wrong = self.expected.iter().filter(|(key, good)| !good.split('|').any(|good| run.answer(key) == good));
-                let wrong: Vec<_> = wrong.map(|(key, good)| format!("{key} gave {} instead of {good}", run.answer(key))).collect();
-                if wrong.is_empty() {
-                    Ok(format!("{} of {} tries held", self.expected.len(), self.expected.len()))
-                } else {
-                    Err(wrong.join("; "))
-                }
-            }
-        };
-        line(self.id, self.title, verdict, self.mend)
-    }
 }
 
 fn judged(run: &Result, judge: impl FnOnce(&Seen) -> std::result::Result<String, String>) -> std::result::Result<String, String> {

@@ -15,6 +15,8 @@ pub struct Runtime {
     program: PathBuf,
     /// It says that it can give a container clocks of its own.
     clocks: bool,
+    /// It is a kernel of its own, gVisor, under whatever name.
+    gvisor: bool,
 }
 
 impl Runtime {
@@ -33,7 +35,8 @@ impl Runtime {
         let program = candidates.into_iter().find(|path| is_program(path)).ok_or_else(|| Error::NoRuntime(wanted.to_owned()))?;
         let program = std::path::absolute(&program).unwrap_or(program);
         let clocks = has_clocks(&program);
-        Ok(Self { program, clocks })
+        let gvisor = answer(&program, "--version").starts_with(b"runsc ");
+        Ok(Self { program, clocks, gvisor })
     }
 
     /// The program.
@@ -51,6 +54,13 @@ impl Runtime {
         self.program.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// Why it cannot hold an engine as is promised, though it starts one.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        let told = "is gVisor, a kernel of its own without a limit of processes: an engine in it makes as many as it likes, and a limit on this host ends \
+                    gVisor itself";
+        self.gvisor.then(|| format!("{} {told}", self.name()))
+    }
+
     /// What goes unrecorded with it, each a sentence.
     pub(crate) fn not_recorded(&self) -> Vec<String> {
         let name = self.name();
@@ -66,9 +76,14 @@ fn is_program(path: &Path) -> bool {
 
 /// Runtimes of today list what they can do; one that does not is believed to have no clocks.
 fn has_clocks(program: &Path) -> bool {
-    let answer = Command::new(program).arg("features").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let features: serde_json::Value = answer.ok().and_then(|answer| serde_json::from_slice(&answer.stdout).ok()).unwrap_or_default();
+    let features: serde_json::Value = serde_json::from_slice(&answer(program, "features")).unwrap_or_default();
     features["linux"]["namespaces"].as_array().is_some_and(|names| names.iter().any(|name| name == "time"))
+}
+
+/// What it says to one word; nothing if it cannot be called.
+fn answer(program: &Path, word: &str) -> Vec<u8> {
+    let answer = Command::new(program).arg(word).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    answer.map(|answer| answer.stdout).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -93,7 +108,9 @@ mod tests {
         for without in [r#"{"linux":{"namespaces":["pid"]}}"#, "{}", "unknown command features"] {
             let runtime = with(without);
             assert!(!runtime.has_clocks() && runtime.not_recorded()[1].contains("runx"), "{without}");
+            assert_eq!(runtime.obstacle(), None);
         }
+        assert!(with("runsc version 0.0~20221219.0").obstacle().unwrap().starts_with("runx is gVisor"));
     }
 
     #[test]

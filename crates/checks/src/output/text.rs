@@ -195,6 +195,9 @@ fn of_run(stats: &Stats) -> String {
         let more = if files.count > SHOWN as u64 { " ..." } else { "" };
         paragraphs.push(("files", vec![format!("{} of {} in all: {named}{more}", count(files.count as usize, "file"), size(files.bytes))]));
     }
+    if !stats.not_recorded.is_empty() {
+        paragraphs.push(("unseen", vec![stats.not_recorded.iter().map(|told| clean(told)).collect::<Vec<_>>().join("; ")]));
+    }
     let mut text = String::new();
     for (label, facts) in paragraphs {
         for (index, line) in wrap(&facts.join(", "), WIDTH - 9).into_iter().enumerate() {

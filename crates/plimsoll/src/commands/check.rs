@@ -70,6 +70,9 @@ pub struct Args {
     /// Policy file (JSON) [default: built in]
     #[arg(long)]
     policy: Option<PathBuf>,
+    /// Configuration file (TOML) of a server, for its `sandbox.runtime` and `sandbox.host_clocks`
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Write the list of packages to this file: SPDX 2.3 if its name ends in .spdx.json, else CycloneDX 1.6
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
@@ -209,7 +212,9 @@ async fn judge(args: &Args, policy: &Policy, waivers: Vec<Waiver>) -> anyhow::Re
     };
     let sample = args.sample.as_deref().map(|path| own_sample(path, args.sample_type.as_deref(), &fixed)).transpose()?;
     let scratch = tempfile::tempdir().context("no folder for temporary files could be made; set TMPDIR")?;
-    let sandbox = Arc::new(Local::new(scratch.path().join("runs"), sandbox::local::Helper::default()));
+    let config = server::config::Config::load(args.config.as_deref(), &server::config::Overrides::default())?;
+    let sandbox = Local::new(scratch.path().join("runs"), sandbox::local::Helper::default());
+    let sandbox = Arc::new(sandbox.run_by(super::serve::runtime(&config)?).with_host_clocks(config.sandbox.host_clocks));
     let kept = args.layers.clone().unwrap_or_else(|| scratch.path().join("layers"));
     let layers = LayerCache::with_limit(kept, server::config::Sandbox::default().cache_bytes);
     layers.sweep()?;

@@ -13,7 +13,7 @@ use crate::log::say;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Configuration file (TOML) of the server, for its `sandbox.runtime`
+    /// Configuration file (TOML) of a server, for its `sandbox.runtime` and `sandbox.host_clocks`
     #[arg(long)]
     config: Option<PathBuf>,
 }

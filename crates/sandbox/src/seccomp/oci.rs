@@ -11,10 +11,14 @@ use super::{table, watched};
 /// Calls that are allowed or refused by what is asked for.
 const BY_ARGUMENT: [i64; 5] = [SYS_clone, SYS_ioctl, SYS_personality, SYS_socket, SYS_socketpair];
 
+fn is_by_argument(call: i64) -> bool {
+    BY_ARGUMENT.contains(&call) || watched::NODES.iter().any(|(node, _)| *node == call)
+}
+
 /// `linux.seccomp` of a run. What is in no list is answered "not implemented".
 pub(crate) fn profile() -> Value {
     let mut rules = vec![
-        rule(None, table::allowed().filter(|call| !BY_ARGUMENT.contains(call)), &[]),
+        rule(None, table::allowed().filter(|call| !is_by_argument(*call)), &[]),
         rule(Some(EPERM), table::refused().chain(watched::outright()).filter(|call| *call != SYS_io_uring_setup), &[]),
     ];
     rules.extend(cases().into_iter().map(|case| rule(case.errno, [case.call].into_iter(), &case.conditions)));
@@ -71,6 +75,13 @@ fn cases() -> Vec<Case> {
     {
         values.iter().for_each(|value| add(call, listed, vec![is(argument, *value)]));
         other_than(argument, values).into_iter().for_each(|other| add(call, others, vec![other]));
+    }
+    for (call, argument) in watched::NODES {
+        // All values of the bits that say what kind of file is wanted.
+        for kind in (0..=S_IFMT >> 12).map(|kind| kind << 12) {
+            let refused = watched::DEVICES.contains(&kind).then_some(EPERM);
+            add(*call, refused, vec![Condition { argument: u32::from(*argument), mask: S_IFMT, value: kind }]);
+        }
     }
     let [netlink, route] = [AF_NETLINK as u32, NETLINK_ROUTE as u32];
     let plain = [AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6].map(|family| family as u32);
@@ -140,12 +151,16 @@ mod tests {
         told.or_else(|| refuses(&table::not_permitted()).then_some(EPERM))
     }
 
+    fn by_argument() -> Vec<i64> {
+        BY_ARGUMENT.into_iter().chain(watched::NODES.iter().map(|(call, _)| *call)).collect()
+    }
+
     proptest! {
         #[test]
-        fn both_filters_answer_alike(call in 0..5_usize, near in prop::sample::select(vec![0, 1, 2, 8, 10, 16, 40, 0x5412, 0x541c, 0x2_0008, 0x1000_0000]), off in 0..4_u32, third in 0..3_u32, any in any::<[u32; 6]>()) {
-            let call = BY_ARGUMENT[call];
+        fn both_filters_answer_alike(call in prop::sample::select(by_argument()), near in prop::sample::select(vec![0, 1, 2, 8, 10, 16, 40, 0x2000, 0x5412, 0x61a4, 0x541c, 0x2_0008, 0x1000_0000]), off in 0..4_u32, third in 0..3_u32, any in any::<[u32; 6]>()) {
             let near = [near + off, near + off, third, 0, 0, 0];
-            for args in [near, any] {
+            let mode = [0, 0, near[0], 0, 0, 0];
+            for args in [near, mode, any] {
                 prop_assert_eq!(answers(call, &args), vec![own_answer(call, &args)], "{:?} of {}", args, call);
             }
         }

@@ -86,6 +86,16 @@ const TIOCLINUX: u64 = 0x541c;
 /// What may be asked of a terminal, and is refused: typing into somebody else's.
 pub(super) const TERMINALS: [u32; 2] = [TIOCSTI as u32, TIOCLINUX as u32];
 
+/// Calls that make a device node when they are asked for one, and the argument that says so. Root of an image has no right to it anyway; that it tried is
+/// told.
+#[cfg(target_arch = "x86_64")]
+pub(super) const NODES: &[(i64, u8)] = &[(SYS_mknod, 1), (SYS_mknodat, 2)];
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) const NODES: &[(i64, u8)] = &[(SYS_mknodat, 2)];
+
+/// Kinds of device nodes among the values of `S_IFMT`.
+pub(super) const DEVICES: [u32; 2] = [S_IFCHR, S_IFBLK];
+
 /// The kernel's name of a told call.
 pub(super) fn name_of(call: i64) -> Option<&'static str> {
     CALLS.iter().chain(CALLS_HERE).find(|(number, _)| *number == call).map(|(_, name)| *name)
@@ -109,6 +119,8 @@ pub(super) fn told() -> Vec<(i32, Refusals)> {
     let asks_for = |(flag, _): &(i32, &str)| vec![(0, MaskedEq(u64::from(*flag as u32)), u64::from(*flag as u32))];
     not_permitted.push((SYS_clone, NAMESPACES.iter().map(asks_for).collect()));
     not_permitted.push((SYS_ioctl, TERMINALS.iter().map(|request| vec![(1, Eq, u64::from(*request))]).collect()));
+    let device = |argument: u8| DEVICES.map(|kind| vec![(argument, MaskedEq(S_IFMT.into()), u64::from(kind))]).to_vec();
+    not_permitted.extend(NODES.iter().map(|(call, argument)| (*call, device(*argument))));
     vec![(EPERM, not_permitted), (ENOSYS, not_implemented), (EAFNOSUPPORT, no_such_family())]
 }
 
@@ -148,6 +160,7 @@ pub(crate) fn describe(call: i64, args: &[u64; 6]) -> String {
                 None => format!("{name}(another family)"),
             }
         }
+        _ if NODES.iter().any(|(node, _)| *node == call) => "mknod(device)".to_owned(),
         _ => name_of(call).unwrap_or("another call").to_owned(),
     }
 }
@@ -169,6 +182,7 @@ mod tests {
         assert_eq!(says(SYS_clone, CLONE_NEWUSER | SIGCHLD), "clone(NEWUSER)");
         assert_eq!(says(SYS_socket, AF_VSOCK), "socket(AF_VSOCK)");
         assert_eq!(says(SYS_socket, -1), "socket(another family)");
+        assert_eq!(says(SYS_mknodat, 0), "mknod(device)");
         assert_eq!(says(SYS_unshare, 0), "unshare(nothing new)");
         assert_eq!(says(-7, 0), "another call");
     }

@@ -80,11 +80,15 @@ fn bench_with(tools: &[&str]) -> Bench {
 
 #[test]
 fn refused_calls_are_told_with_their_number_and_the_process() {
-    let bench = bench_with(&["mount", "unshare"]);
-    let record = bench.sh("for i in 1 2 3; do mount -t tmpfs none /tmp; done; unshare -U true; unshare -n true; echo on");
+    let bench = bench_with(&["mount", "unshare", "mknod"]);
+    let record = bench.sh("mknod /tmp/pipe p; for i in 1 2 3; do mount -t tmpfs none /tmp; done; unshare -U true; unshare -n true; mknod /tmp/n b 1 1; echo on");
     let denied = record.denied.as_deref().unwrap();
     let seen: Vec<_> = denied.iter().map(|DeniedCall { call, process, count, .. }| (call.as_str(), process.as_str(), *count)).collect();
-    assert_eq!(seen, [("mount", "mount", 3), ("unshare(NEWUSER)", "unshare", 1), ("unshare(NEWNET)", "unshare", 1)], "{record:#?}");
+    assert_eq!(
+        seen,
+        [("mount", "mount", 3), ("unshare(NEWUSER)", "unshare", 1), ("unshare(NEWNET)", "unshare", 1), ("mknod(device)", "mknod", 1)],
+        "{record:#?}"
+    );
     assert!(of(&record, Stream::Stderr).iter().all(|line| line.contains("ermi")), "the error is the ordinary one: {record:#?}");
     assert_eq!(stdout(&record), ["on"]);
 }
