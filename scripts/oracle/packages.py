@@ -87,8 +87,6 @@ def compare(name, root):
             table.explain("the program's own module, which was not built from a release", f"{label} {version}")
         elif kind == "rust-crate" and label == "program":
             table.explain("the program's own crate, which is none of crates.io", label)
-        elif kind == "npm" and any("/node_modules/" not in place for place in places):
-            table.explain("a package.json outside of node_modules: a project, not an installed package", f"{label} in {places[0]}")
         else:
             table.differ(f"{name}: syft alone has {kind} {label} {version} ({places[0]})")
     for key in sorted(mine.keys() - theirs.keys(), key=str):

@@ -86,14 +86,23 @@ def semver():
         const semver = require({json.dumps(modules + "/npm/node_modules/semver")});
         const lines = require('fs').readFileSync(0, 'utf8').split('\\n').filter(Boolean);
         for (const line of lines) {{
-            const [a, b] = line.split('\\t').map(text => semver.parse(text));
-            console.log(a === null || b === null ? '?' : '>=<'[1 - semver.compare(a, b)]);
+            const answer = read => {{
+                const [a, b] = line.split('\\t').map(text => semver.parse(read(text)));
+                return a === null || b === null ? '?' : '>=<'[1 - semver.compare(a, b)];
+            }};
+            const padded = text => text.replace(/^v?(\\d+)(\\.\\d+)?(?=$|[-+])/, (_, major, minor) => major + (minor ?? '.0') + '.0');
+            console.log(answer(text => text) + answer(padded));
         }}"""
     answers = run("node", "-e", script, input="".join(f"{a}\t{b}\n" for a, b in wanted)).split()
-    # We take 1 and 1.2 for versions, because Go and old npm packages have them; node does not.
-    known = [(pair, answer) for pair, answer in zip(wanted, answers) if answer != "?"]
-    for pair in (pair for pair, answer in zip(wanted, answers) if answer == "?"):
-        table.explain("versions that node refuses (0, 1.2): taken as 0.0.0 and 1.2.0", " and ".join(pair))
+    known = [(pair, answer[0]) for pair, answer in zip(wanted, answers) if answer[0] != "?"]
+    # We take 1 and 1.2 for versions, because Go and old npm packages have them; node does not. With the zeros that we think of it must agree.
+    refused = [(pair, answer[1]) for pair, answer in zip(wanted, answers) if answer[0] == "?"]
+    mine = ours("compare", "semver", stdin="".join(f"{a}\t{b}\n" for (a, b), _ in refused))
+    for (pair, theirs), (own,) in zip(refused, mine, strict=True):
+        if own != theirs:
+            table.differ(f"semver: {pair[0]} {own} {pair[1]}, node's semver says {theirs} when zeros are added")
+        elif own != "?":
+            table.explain("versions that node refuses (0, 1.2) and we take as 0.0.0 and 1.2.0: node agrees once they are written so", " and ".join(pair))
     compare("semver", "node's semver", [pair for pair, _ in known], [answer for _, answer in known])
 
 

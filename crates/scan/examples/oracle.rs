@@ -2,6 +2,7 @@
 //! output, fields separated by tabs.
 //!
 //! ```text
+//! oracle build DATABASE SOURCE...  a database of these sources
 //! oracle compare SCHEME            pairs of versions on standard input -> < = > or ? (one of them is none)
 //! oracle packages LAYOUT           packages of an image in an OCI layout: ecosystem, name, version, path, package URL
 //! oracle matches LAYOUT DATABASE   vulnerabilities of its packages: ecosystem, name, version, path, all ids, fixed by, severity
@@ -20,7 +21,7 @@ use image::{Caps, Platform, Transport};
 use model::digest::Digest;
 use scan::{
     Database, Ecosystem, Inventory, Package, Vulnerability,
-    advisories::{PRECEDENCE, matches},
+    advisories::{Builder, PRECEDENCE, matches},
     version::Scheme,
 };
 
@@ -30,6 +31,7 @@ fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
+        ["build", database, ref sources @ ..] => build(Path::new(database), sources),
         ["compare", scheme] => compare(scheme),
         ["packages", layout] => packages(&inventory(layout)?),
         ["matches", layout, database] => vulnerabilities(&inventory(layout)?, Path::new(database)),
@@ -40,6 +42,15 @@ fn main() -> Result {
 
 fn lines() -> impl Iterator<Item = io::Result<String>> {
     io::stdin().lock().lines()
+}
+
+fn build(database: &Path, sources: &[&str]) -> Result {
+    let mut builder = Builder::default();
+    for source in sources {
+        builder.add(Path::new(source), &mut |_| {})?;
+    }
+    builder.write(database)?;
+    Ok(())
 }
 
 fn compare(scheme: &str) -> Result {

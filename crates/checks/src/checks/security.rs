@@ -109,7 +109,8 @@ fn unread_packages(warnings: &[Warning]) -> Option<Draft> {
         Severity::Warning,
         format!("{} {} could not be looked up", warnings.len(), if warnings.len() == 1 { "list of packages" } else { "lists of packages" }),
         "What cannot be read or compared may hide a known vulnerability.",
-        "Mend or remove the files named here; take package versions that follow the rules of their ecosystem.",
+        "Mend or remove the files named here, take package versions that follow the rules of their ecosystem, and build the database with every \
+         ecosystem that the image has.",
     );
     let finding = finding.message(format!("Not everything could be looked up: {}", first.message)).at(format!("/{}", first.path));
     let lines = warnings.iter().map(|warning| warning.message.clone());

@@ -207,7 +207,7 @@ impl Builder {
             published: record.published.0.as_deref().unwrap_or_default().chars().take(40).collect(),
             description: record.summary.clone(),
             link: record.references.first().map(|link| link.url.clone()).unwrap_or_default(),
-            word: word(&record.severity).or_else(|| said(specific)),
+            word: word(&record.severity).or_else(|| said(specific)).or_else(|| Severity::of_word(record.headline()?)),
             score: best(&record.severity),
             listed_score,
             exploited,

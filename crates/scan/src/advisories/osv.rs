@@ -57,9 +57,17 @@ impl Record {
 
     /// What is related to it and is what it mends.
     pub(super) fn bundled(&self) -> &[String] {
-        let is_one =
-            |part: &Affected| part.package.as_ref().is_some_and(|package| BUNDLERS.iter().any(|name| package.ecosystem.starts_with(name)));
-        if self.upstream.is_empty() && self.affected.iter().all(is_one) { &self.related } else { &[] }
+        if self.upstream.is_empty() && self.is_bundle() { &self.related } else { &[] }
+    }
+
+    /// The word that such a summary begins with: "Important: kernel security update".
+    pub(super) fn headline(&self) -> Option<&str> {
+        self.summary.split_once(':').map(|(word, _)| word).filter(|_| self.is_bundle())
+    }
+
+    fn is_bundle(&self) -> bool {
+        let is_one = |package: &Package| BUNDLERS.iter().any(|name| package.ecosystem.starts_with(name));
+        !self.affected.is_empty() && self.affected.iter().all(|part| part.package.as_ref().is_some_and(is_one))
     }
 
     /// Leaves away what is not looked at, so that many records fit into memory: of its texts the first words of one, of its links the best.

@@ -99,7 +99,7 @@ fn an_advisory_about_several_vulnerabilities_is_one_about_each() {
     let world = World::new(&[
         &record("DSA-1", &[], "Debian:12", "openssl", &until("3.0.11"), several),
         &record("DEBIAN-CVE-2026-2", &[], "Debian:12", "openssl", &until("3.0.12"), low),
-        &record("ALSA-1", &[], "AlmaLinux:9", "openssl", &until("3.0.11"), related),
+        &record("ALSA-1", &[], "AlmaLinux:9", "openssl", &until("3.0.11"), related).replace("about ALSA-1", "Important: openssl"),
         &record("GHSA-1", &[], "npm", "openssl", &until("3.0.11"), related),
     ]);
     fs::write(world.path("kev.json"), r#"{"vulnerabilities": [{"cveID": "CVE-2026-1"}]}"#).unwrap();
@@ -122,7 +122,7 @@ fn an_advisory_about_several_vulnerabilities_is_one_about_each() {
         "CVE-2026-2 (DEBIAN-CVE-2026-2 DSA-1) High Some(\"3.0.12\") false",
     ];
     assert_eq!(of("Debian:12"), debian);
-    let alma = ["CVE-2026-1 (ALSA-1) Unknown Some(\"3.0.11\") true", "CVE-2026-3 (ALSA-1) Unknown Some(\"3.0.11\") false"];
+    let alma = ["CVE-2026-1 (ALSA-1) High Some(\"3.0.11\") true", "CVE-2026-3 (ALSA-1) High Some(\"3.0.11\") false"];
     assert_eq!(of("AlmaLinux:9"), alma);
     assert_eq!(of("npm"), ["GHSA-1 () Unknown Some(\"3.0.11\") false"]);
 }
