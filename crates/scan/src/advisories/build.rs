@@ -207,7 +207,7 @@ impl Builder {
             published: record.published.0.as_deref().unwrap_or_default().chars().take(40).collect(),
             description: record.summary.clone(),
             link: record.references.first().map(|link| link.url.clone()).unwrap_or_default(),
-            word: word(&record.severity).or_else(|| said(specific)).or_else(|| Severity::of_word(record.headline()?)),
+            word: word(&record.severity).or_else(|| said(specific)).or_else(|| without_a_word(record)),
             score: best(&record.severity),
             listed_score,
             exploited,
@@ -314,6 +314,11 @@ fn best(ratings: &[Rating]) -> Option<Score> {
 /// Ubuntu's priorities come as a rating of their own.
 fn word(ratings: &[Rating]) -> Option<Severity> {
     ratings.iter().filter(|rating| !rating.kind.starts_with("CVSS")).find_map(|rating| Severity::of_word(&rating.score))
+}
+
+/// Of sources that say it otherwise: in the summary, or by what they are about. Packages that are malicious (`MAL-...`) have neither word nor score.
+fn without_a_word(record: &Record) -> Option<Severity> {
+    if record.id.starts_with("MAL-") { Some(Severity::Critical) } else { Severity::of_word(record.headline()?) }
 }
 
 fn said(specific: &Specific) -> Option<Severity> {

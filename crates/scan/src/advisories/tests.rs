@@ -136,6 +136,7 @@ fn severity_follows_the_precedence_and_names_its_source() {
         &record("CVE-2026-2", &[], "npm", "said", &until("2.0.0"), &format!("{vector}{word}")),
         &record("X-3", &["CVE-2026-3"], "npm", "listed", &until("2.0.0"), ""),
         &record("X-4", &[], "npm", "silent", &until("2.0.0"), ""),
+        &record("MAL-2026-5", &[], "npm", "malicious", r#"{"introduced": "0"}"#, ""),
     ]);
     fs::write(world.path("cvss.json"), r#"{"CVE-2026-3": {"vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"}}"#).unwrap();
     fs::write(world.path("kev.json"), r#"{"vulnerabilities": [{"cveID": "CVE-2026-3"}]}"#).unwrap();
@@ -153,23 +154,26 @@ fn severity_follows_the_precedence_and_names_its_source() {
     assert_eq!(rated("said", &[SeveritySource::Advisory]), (Severity::Critical, SeveritySource::Advisory, false));
     assert_eq!(rated("listed", &PRECEDENCE), (Severity::Medium, SeveritySource::Nvd, true));
     assert_eq!(rated("silent", &PRECEDENCE), (Severity::Unknown, SeveritySource::None, false));
+    assert_eq!(rated("malicious", &PRECEDENCE), (Severity::Critical, SeveritySource::Distribution, false));
 }
 
 #[test]
 fn what_cannot_be_used_is_counted() {
     let git = r#"{"id": "G", "affected": [{"package": {"ecosystem": "PyPI", "name": "g"}, "ranges": [{"type": "GIT", "events": []}]}]}"#;
     let listed = r#"{"id": "L", "affected": [{"package": {"ecosystem": "PyPI", "name": "l"}, "versions": ["1.0", "odd"]}]}"#;
+    let empty = r#"{"id": "E", "affected": [{"package": {"ecosystem": "PyPI", "name": "e"}, "ranges": [{"type": "ECOSYSTEM", "events": []}, {"type": "SEMVER"}]}]}"#;
     let world = World::new(&[
         "{",
         "[]",
         git,
+        empty,
         listed,
         &record("W", &[], "PyPI", "w", &until("1"), r#", "withdrawn": "2026-01-01T00:00:00Z""#),
         &record("H", &[], "Hex", "h", &until("1"), ""),
         &record("U", &[], "npm", "u", &until("never"), ""),
     ]);
     let (database, meta) = world.build();
-    let left = LeftOut { withdrawn: 1, malformed: 2, foreign: 1, git_ranges: 1, unordered_ranges: 1, without_versions: 2 };
+    let left = LeftOut { withdrawn: 1, malformed: 2, foreign: 1, git_ranges: 1, unordered_ranges: 1, without_versions: 3 };
     assert_eq!((meta.advisories, &meta.left_out), (1, &left));
     for (version, hit) in [("1.0.0", true), ("odd", true), ("1.1", false), ("other", false)] {
         assert_eq!(!found(&database, package("PyPI", "l", version)).is_empty(), hit, "{version}");
