@@ -238,15 +238,25 @@ fn remove_dir(dir: &Path) {
     }
 }
 
-/// Where tests may make groups of version 2. Any Linux of today mounts it somewhere, even where version 1 has all the controllers.
+/// Where tests may make groups of version 2, even where version 1 has all the controllers. A host that mounts it nowhere has it all the same.
 #[cfg(test)]
 pub(crate) fn unified_place() -> PathBuf {
+    use std::os::fd::IntoRawFd;
+
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
     if let Ok(Layout::Unified(place)) = Layout::of_host() {
         return place;
     }
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let line = table.lines().find(|line| line.contains(" - cgroup2 ")).expect("this test needs a mounted cgroup2");
-    PathBuf::from(line.split(' ').nth(4).unwrap())
+    if let Some(line) = table.lines().find(|line| line.contains(" - cgroup2 ")) {
+        return PathBuf::from(line.split(' ').nth(4).unwrap());
+    }
+    let system = fsopen("cgroup2", FsOpenFlags::empty()).expect("this test needs a kernel with cgroup2");
+    fsconfig_create(&system).unwrap();
+    // In no directory: it goes with this process.
+    let mounted = fsmount(&system, FsMountFlags::empty(), MountAttrFlags::empty()).expect("this test needs root");
+    PathBuf::from(format!("/proc/self/fd/{}", mounted.into_raw_fd()))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod listener;
 mod mounts;
 mod oci;
 mod program;
+mod system;
 mod user;
 mod users;
 mod wait;

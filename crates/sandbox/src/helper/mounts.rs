@@ -25,7 +25,7 @@ use rustix::{
 };
 
 use super::{
-    Trouble, during,
+    Trouble, during, system,
     users::{Users, View},
 };
 use crate::{
@@ -69,9 +69,7 @@ impl Private {
         if description.foreign.is_some() {
             private.show_to_runtime(probe)?;
         }
-        // Mounted from within the run's network, it shows the interfaces of that network and no others.
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
-        mount(c"sysfs", private.path("sys"), c"sysfs", flags, None).map_err(during("mount the system's description"))?;
+        system::show(&private, description)?;
         private.mount_root(description, layers)?;
         Ok(private)
     }
@@ -161,7 +159,7 @@ impl Private {
                 tmpfs(TREE, "size=4k,mode=555")
             }
             // A foreign runtime puts the first process into the group itself, and refuses a host that has both versions.
-            (Some(_), true) => hide(&mounts.into_iter().filter(|mount| !mount.is_for_runtimes(true)).collect::<Vec<_>>()),
+            (Some(_), true) => mounts.iter().filter(|mount| !mount.is_for_runtimes(true)).rev().try_for_each(hide_one),
             (Some(_), false) => legacy_tree(&mounts),
         }
     }
@@ -241,16 +239,21 @@ fn overlay_options(layers: usize, ordinary: bool) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
-/// Takes mounts away for everything in here.
+/// Takes control groups away for everything in here. They are nearly always below one directory and so go in one step.
 fn hide(mounts: &[CgroupMount]) -> Result<(), Trouble> {
-    for hidden in mounts.iter().rev() {
-        match unmount(&hidden.path, UnmountFlags::DETACH) {
-            // Mounts that root made cannot be taken away in a user namespace, but covered.
-            Err(Errno::INVAL) => tmpfs(&hidden.path, "size=4k,mode=555")?,
-            other => other.map_err(during("hide other control groups"))?,
-        }
+    let mut gone = false;
+    while unmount(TREE, UnmountFlags::DETACH).is_ok() {
+        gone = true;
     }
-    Ok(())
+    mounts.iter().filter(|mount| !gone || !mount.path.starts_with(TREE)).rev().try_for_each(hide_one)
+}
+
+fn hide_one(hidden: &CgroupMount) -> Result<(), Trouble> {
+    match unmount(&hidden.path, UnmountFlags::DETACH) {
+        // Mounts that root made cannot be taken away in a user namespace, but covered.
+        Err(Errno::INVAL) => tmpfs(&hidden.path, "size=4k,mode=555"),
+        other => other.map_err(during("hide other control groups")),
+    }
 }
 
 /// Version 1 as foreign runtimes want it, with the hierarchies that we use and no others. crun makes a directory for every hierarchy that its process is

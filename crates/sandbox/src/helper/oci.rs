@@ -12,7 +12,7 @@ use super::{
     Trouble, exec,
     image::{HOST_NAME, PROBE, Prepared},
     mounts::Private,
-    write_file,
+    system, write_file,
 };
 use crate::protocol::{Description, Foreign, PLACES, Program};
 
@@ -35,11 +35,8 @@ const MASKED: &[&str] = &[
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
-    "/sys/devices/virtual/dmi",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
 ];
-const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys/fs/cgroup"];
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Writes `bundle/config.json`. `sources` are the stored injected files, in the description's order.
 pub(crate) fn write_bundle(private: &Private, description: &Description, prepared: &Prepared, sources: &[PathBuf]) -> Result<(), Trouble> {
@@ -60,8 +57,8 @@ pub(crate) fn write_bundle(private: &Private, description: &Description, prepare
         "linux": {
             "namespaces": namespaces,
             "timeOffsets": offsets,
-            "maskedPaths": MASKED,
-            "readonlyPaths": READ_ONLY,
+            "maskedPaths": MASKED.iter().chain(foreign.iter().flat_map(|_| &system::MASKED)).collect::<Vec<_>>(),
+            "readonlyPaths": READ_ONLY.iter().chain(foreign.iter().map(|_| &system::GROUPS)).collect::<Vec<_>>(),
         },
     });
     if let Some(foreign) = foreign {
@@ -158,13 +155,17 @@ fn mounts(private: &Private, description: &Description, prepared: &Prepared, sou
         mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shared]),
         mount("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
     ];
-    let locked = ["bind", "ro", "nosuid", "nodev", "noexec"];
-    mounts.push(bind(&private.path("sys"), Path::new("/sys"), &locked));
-    if description.cgroup.iter().any(|view| !view.unified) {
-        mounts.push(mount("tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755", "size=4k"]));
-    }
-    for (i, view) in description.cgroup.iter().enumerate() {
-        mounts.push(bind(&private.cgroup(i), &view.target, &locked));
+    let locked = |kind| [kind, "ro", "nosuid", "nodev", "noexec"];
+    match &description.foreign {
+        None => mounts.push(bind(&private.path("sys"), Path::new("/sys"), &locked("rbind"))),
+        Some(_) => {
+            mounts.push(bind(&private.path("sys"), Path::new("/sys"), &locked("bind")));
+            if description.cgroup.iter().any(|view| !view.unified) {
+                mounts.push(mount("tmpfs", system::GROUPS, &["nosuid", "noexec", "nodev", "mode=755", "size=4k"]));
+            }
+            let groups = description.cgroup.iter().enumerate();
+            mounts.extend(groups.map(|(i, view)| bind(&private.cgroup(i), &view.target, &locked("bind"))));
+        }
     }
     if description.read_only_root {
         mounts.extend(PLACES.map(|(place, _)| bind(&private.place(place), Path::new(place), &["bind", "nosuid", "nodev"])));
