@@ -164,6 +164,8 @@ fn a_killed_server_s_leftovers_are_swept_and_a_living_one_s_are_not() {
     let example = helper().program.with_file_name("examples").join("run");
     let script = format!("echo up; : {mark}; sleep 1000; true");
     let mut server = Command::new(&example);
+    // Its own place would be left behind, and on the next host belong to somebody else.
+    server.env("TMPDIR", bench.dir.path());
     let mut server = server.args([bench.path("base").to_str().unwrap(), "/bin/sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
