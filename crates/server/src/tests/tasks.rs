@@ -23,8 +23,7 @@ const TASK: &str = "id status output failureReason failureMessage tries log { ur
 
 impl World {
     /// A query in a form with one file, as an account.
-    async fn form(&self, authorization: &str, query: &str, variables: &Value, file: (&str, &str, &[u8])) -> Answer {
-        let (name, kind, bytes) = file;
+    async fn form(&self, authorization: &str, query: &str, variables: &Value, (name, kind, bytes): (&str, &str, &[u8])) -> Answer {
         let mut body = Vec::new();
         for (field, text) in [("query", query.to_owned()), ("variables", variables.to_string()), ("filename", name.to_owned())] {
             body.extend(format!("--zz\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{text}\r\n").bytes());
