@@ -21,6 +21,25 @@ impl Usage {
     pub fn quota(&self, configured: u64) -> Option<u64> {
         self.own_quota.or((configured > 0).then_some(configured))
     }
+
+    /// As the database has it, which knows no unsigned numbers.
+    pub(crate) fn of_row(bytes: i64, quota: Option<i64>) -> Self {
+        let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
+        Self { bytes: unsigned(bytes), own_quota: quota.map(unsigned) }
+    }
+
+    /// Whether `size` more bytes may come.
+    ///
+    /// # Errors
+    /// [`Error::OverQuota`] when they may not.
+    pub(crate) fn admit(&self, organization: OrganizationId, size: u64, configured: u64) -> Result<(), Error> {
+        match self.quota(configured) {
+            Some(quota) if self.bytes.saturating_add(size) > quota => {
+                Err(Error::OverQuota { organization, used: self.bytes, quota, needs: size })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Reads what an organization keeps.
@@ -32,10 +51,7 @@ pub async fn of(executor: impl SqliteExecutor<'_>, organization: OrganizationId)
         .bind(organization.0)
         .fetch_optional(executor)
         .await?;
-    Ok(row.map_or_else(Usage::default, |(bytes, quota)| Usage {
-        bytes: u64::try_from(bytes).unwrap_or(0),
-        own_quota: quota.map(|quota| u64::try_from(quota).unwrap_or(0)),
-    }))
+    Ok(row.map_or_else(Usage::default, |(bytes, quota)| Usage::of_row(bytes, quota)))
 }
 
 /// Gives an organization a quota of its own, or takes it back.
@@ -54,24 +70,10 @@ pub async fn set_quota(tx: &mut SqliteConnection, organization: OrganizationId, 
     Ok(())
 }
 
-/// Whether `size` more bytes may come, inside the transaction that brings them.
+/// Whether a blob may come, inside the transaction that brings it. It costs nothing when the organization keeps it already.
 ///
 /// # Errors
-/// [`Error::OverQuota`] when they may not, [`Error::Database`].
-pub async fn admit(tx: &mut SqliteConnection, organization: OrganizationId, size: u64, configured: u64) -> Result<(), Error> {
-    let usage = of(tx, organization).await?;
-    match usage.quota(configured) {
-        Some(quota) if usage.bytes.saturating_add(size) > quota => {
-            Err(Error::OverQuota { organization, used: usage.bytes, quota, needs: size })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same for a blob, which costs nothing when the organization keeps it already.
-///
-/// # Errors
-/// As [`admit`].
+/// [`Error::OverQuota`] when it may not, [`Error::Database`].
 pub async fn admit_blob(
     tx: &mut SqliteConnection,
     organization: OrganizationId,
@@ -84,7 +86,7 @@ pub async fn admit_blob(
         .bind(digest.to_string())
         .fetch_optional(&mut *tx)
         .await?;
-    if kept.is_some() { Ok(()) } else { admit(tx, organization, size, configured).await }
+    if kept.is_some() { Ok(()) } else { of(tx, organization).await?.admit(organization, size, configured) }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum Kind {
     Reference,
     /// The crate `registry` alone: what analysis costs is the difference.
     Plain,
+    /// A server that keeps nothing.
+    Nothing,
 }
 
 /// A running registry and its folder.
@@ -41,6 +43,7 @@ impl Contender {
             Kind::Ours => "plimsoll",
             Kind::Reference => "docker-registry",
             Kind::Plain => "plain",
+            Kind::Nothing => "nothing",
         });
         fs::create_dir_all(&data)?;
         let (process, address) = match kind {
@@ -50,6 +53,7 @@ impl Contender {
                 let mut command = Command::new(std::env::current_exe()?);
                 told(command.arg("--plain").arg(&data))?
             }
+            Kind::Nothing => told(Command::new(std::env::current_exe()?).arg("--nothing"))?,
         };
         let contender = Self { kind, address, data, process };
         // A registry that begins may still be busy with itself.

@@ -10,6 +10,7 @@ mod engine_image;
 mod client;
 mod contender;
 mod measures;
+mod nothing;
 mod plain;
 
 use std::{collections::BTreeMap, path::Path};
@@ -47,6 +48,9 @@ fn main() -> Result<()> {
     if let Some(at) = words.iter().position(|word| word == "--plain") {
         return plain::serve(Path::new(words.get(at + 1).context("which folder?")?));
     }
+    if words.iter().any(|word| word == "--nothing") {
+        return nothing::serve();
+    }
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     // `--rows 4,7,8` measures only these rows of the table: for whoever works on one of them.
     if let Some(at) = words.iter().position(|word| word == "--rows") {
@@ -60,7 +64,9 @@ fn main() -> Result<()> {
 
 fn beside_the_reference(dir: &Path, wanted: &dyn Fn(usize) -> bool) -> Result<()> {
     let contenders = [Contender::start(Kind::Ours, dir)?, Contender::start(Kind::Reference, dir)?];
+    let nothing = Contender::start(Kind::Nothing, dir)?;
     let mut all = [Values::new(), Values::new()];
+    let mut copies = Vec::new();
     for (contender, values) in contenders.iter().zip(&mut all) {
         values.insert(11, vec![contender.memory()?.0]);
     }
@@ -70,12 +76,20 @@ fn beside_the_reference(dir: &Path, wanted: &dyn Fn(usize) -> bool) -> Result<()
         for (contender, values) in contenders.iter().zip(&mut all) {
             round(contender, number, &image, values, wanted)?;
         }
+        if wanted(10) {
+            copies.push(measures::copy(&nothing, &image, "nothing")?);
+        }
     }
     for (contender, values) in contenders.iter().zip(&mut all) {
         values.insert(12, vec![contender.memory()?.1]);
         values.insert(13, vec![contender.cpu()?]);
     }
+    let reference = all[1].get(&10).cloned().map(median);
     print(&all.map(|values| values.into_iter().map(|(row, values)| (row, median(values))).collect()));
+    if let Some(reference) = reference {
+        let alone = median(copies);
+        println!("skopeo copy of it to a server that keeps nothing: {alone:.2} s ({:.2}x); none can be faster", alone / reference);
+    }
     Ok(())
 }
 

@@ -58,6 +58,7 @@ pub async fn start(config: Config, first: &FirstStart) -> anyhow::Result<Server>
             }
             tell("Pushes still get their static findings. plimsoll doctor tells more.");
         }
+        sandbox::memory::give_back_code();
     })
     .await?;
     Ok(server)

@@ -55,7 +55,7 @@ impl Folder {
         match fs::rename(from, &to) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && from.exists() => {
-                self.make_shelf(folder)?;
+                self.make_shelves(folder.parent().unwrap_or(&self.root))?;
                 fs::rename(from, &to).map_err(|source| Error::file("rename into place", &to, source))?;
             }
             Err(error) => return Err(Error::file("rename into place", to, error)),
@@ -63,10 +63,14 @@ impl Folder {
         sync_folder(folder)
     }
 
-    /// Creates the folder of the first two hex characters; its own name must be durable before a blob in it is.
-    fn make_shelf(&self, shelf: &Path) -> Result<(), Error> {
-        fs::create_dir_all(shelf).map_err(|source| Error::file("create folder", shelf, source))?;
-        sync_folder(shelf.parent().unwrap_or(&self.root))?;
+    /// Creates the folders of the first two hex characters, all 256 at once: each of them would otherwise cost a push two syncs, because its own
+    /// name must be durable before a blob in it is.
+    fn make_shelves(&self, algorithm: &Path) -> Result<(), Error> {
+        for number in u8::MIN..=u8::MAX {
+            let shelf = algorithm.join(format!("{number:02x}"));
+            fs::create_dir_all(&shelf).map_err(|source| Error::file("create folder", shelf, source))?;
+        }
+        sync_folder(algorithm)?;
         sync_folder(&self.root)
     }
 

@@ -14,7 +14,7 @@ use model::{
     digest::Digest,
     name::{RepoName, Tag},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{FromRow, SqliteConnection};
 use tokio::sync::oneshot;
 
@@ -23,7 +23,8 @@ use crate::{
     error::Error,
     grouped::Grouped,
     held_tags::{self, Hold},
-    repositories, usage,
+    repositories,
+    usage::Usage,
 };
 
 /// Most pushes in one transaction.
@@ -188,31 +189,44 @@ async fn together(db: &Db, tx: Grouped, all: Vec<Waiting>) {
 }
 
 async fn in_one(mut tx: Grouped, all: &[Waiting]) -> Option<Vec<Result<Put, Error>>> {
-    let mut puts = Vec::with_capacity(all.len());
-    for waiting in all {
-        match put_in(&mut tx, &waiting.new).await {
-            Err(error) if !matches!(error, Error::OverQuota { .. }) => return None,
-            put => puts.push(put),
-        }
-    }
+    let all: Vec<&NewManifest> = all.iter().map(|waiting| &waiting.new).collect();
+    let puts = put_all(&mut tx, &all).await.ok()?;
     tx.publish().await.ok()?;
     Some(puts)
 }
 
 async fn alone(db: &Db, new: &NewManifest) -> Result<Put, Error> {
     let mut tx = db.write_grouped().await?;
-    let put = put_in(&mut tx, new).await?;
+    let put = put_all(&mut tx, &[new]).await?.pop().ok_or(Error::Interrupted)??;
     tx.publish().await?;
     Ok(put)
 }
 
+/// Looks at all, then stores one after the other. Of an error of the database it is not known whose it is.
+async fn put_all(tx: &mut SqliteConnection, all: &[&NewManifest]) -> Result<Vec<Result<Put, Error>>, Error> {
+    let mut known = look(tx, all).await?;
+    let mut puts = Vec::with_capacity(all.len());
+    for (at, new) in all.iter().enumerate() {
+        let Some(seen) = known.get(at) else { return Err(Error::Interrupted) };
+        let put = match put_in(tx, new, seen).await {
+            Err(error) if !matches!(error, Error::OverQuota { .. }) => return Err(error),
+            put => put,
+        };
+        if matches!(put, Ok(Put::Stored(_))) {
+            let (added, rest) = (if seen.media_type.is_none() { new.bytes.len() as i64 } else { 0 }, at + 1);
+            for (later, seen) in all.iter().zip(&mut known).skip(rest) {
+                seen.follows(new, added, later);
+            }
+        }
+        puts.push(put);
+    }
+    Ok(puts)
+}
+
 /// All that can refuse comes before all that is written.
-async fn put_in(tx: &mut SqliteConnection, new: &NewManifest) -> Result<Put, Error> {
-    let tags = json!(new.tags.iter().map(Tag::as_str).collect::<Vec<_>>()).to_string();
-    let blobs = array(&new.blobs);
-    let known = look(tx, new, &tags, &blobs).await?;
+async fn put_in(tx: &mut SqliteConnection, new: &NewManifest, known: &Known) -> Result<Put, Error> {
     if known.absent {
-        return Ok(Put::Missing(missing(tx, known.repository, &blobs).await?));
+        return Ok(Put::Missing(missing(tx, known.repository, &array(&new.blobs)).await?));
     }
     if known.held {
         for tag in &new.tags {
@@ -222,14 +236,18 @@ async fn put_in(tx: &mut SqliteConnection, new: &NewManifest) -> Result<Put, Err
         }
     }
     if known.media_type.is_none() {
-        usage::admit(tx, new.repository.organization(), new.bytes.len() as u64, new.quota).await?;
+        known.usage().admit(new.repository.organization(), new.bytes.len() as u64, new.quota)?;
     }
     let repository = match known.repository {
         Some(id) => id,
         None => repositories::ensure(tx, &new.repository, new.now).await?,
     };
-    let is_new = known.media_type.as_ref() != Some(&new.media_type);
-    Ok(Put::Stored(write(tx, repository, new, &tags, is_new.then_some(&*blobs)).await?))
+    let change = match &known.media_type {
+        None => Change::New,
+        Some(media_type) if *media_type == new.media_type => Change::Tags,
+        Some(_) => Change::Type,
+    };
+    Ok(Put::Stored(write(tx, repository, new, change).await?))
 }
 
 fn array(digests: &[Digest]) -> String {
@@ -246,66 +264,118 @@ struct Known {
     absent: bool,
     /// Whether anybody holds one of the tags, be it against this move or not.
     held: bool,
+    /// Bytes that the organization keeps.
+    used: i64,
+    own_quota: Option<i64>,
 }
 
-async fn look(tx: &mut SqliteConnection, new: &NewManifest, tags: &str, blobs: &str) -> Result<Known, Error> {
+impl Known {
+    fn usage(&self) -> Usage {
+        Usage::of_row(self.used, self.own_quota)
+    }
+
+    /// What is known of `later` once `earlier`, which added so many bytes, was stored in the same transaction.
+    fn follows(&mut self, earlier: &NewManifest, added: i64, later: &NewManifest) {
+        if earlier.repository.organization() == later.repository.organization() {
+            self.used = self.used.saturating_add(added);
+        }
+        if (&earlier.repository, &earlier.digest) == (&later.repository, &later.digest) {
+            self.media_type = Some(earlier.media_type.clone());
+        }
+    }
+}
+
+/// Looks at all of them at once: each way to the database's thread and back costs as much as what it does there.
+async fn look(tx: &mut SqliteConnection, all: &[&NewManifest]) -> Result<Vec<Known>, Error> {
+    let wanted = all.iter().map(|new| {
+        let blobs: Vec<String> = new.blobs.iter().map(Digest::to_string).collect();
+        let tags: Vec<&str> = new.tags.iter().map(Tag::as_str).collect();
+        json!({
+            "repository": new.repository.as_str(), "organization": new.repository.organization().0,
+            "digest": new.digest.to_string(), "blobs": blobs, "tags": tags,
+        })
+    });
     let known = sqlx::query_as(
-        "SELECT r.id AS repository, m.media_type,
-             EXISTS (SELECT 1 FROM json_each($3) w LEFT JOIN repository_blobs b ON b.repository_id = r.id AND b.digest = w.value
-                 WHERE b.digest IS NULL) AS absent,
-             EXISTS (SELECT 1 FROM json_each($4) w JOIN held_tags h ON h.repository = $1 AND h.tag = w.value) AS held
-         FROM (SELECT 1) LEFT JOIN repositories r ON r.name = $1 LEFT JOIN manifests m ON m.repository_id = r.id AND m.digest = $2",
+        "SELECT r.id AS repository, m.media_type, ifnull(u.bytes, 0) AS used, u.quota AS own_quota,
+             EXISTS (SELECT 1 FROM json_each(n.value, '$.blobs') w
+                 LEFT JOIN repository_blobs b ON b.repository_id = r.id AND b.digest = w.value WHERE b.digest IS NULL) AS absent,
+             EXISTS (SELECT 1 FROM json_each(n.value, '$.tags') w
+                 JOIN held_tags h ON h.repository = n.value ->> 'repository' AND h.tag = w.value) AS held
+         FROM json_each($1) n
+             LEFT JOIN repositories r ON r.name = n.value ->> 'repository'
+             LEFT JOIN manifests m ON m.repository_id = r.id AND m.digest = n.value ->> 'digest'
+             LEFT JOIN organization_usage u ON u.organization_id = n.value ->> 'organization'
+         ORDER BY n.key",
     )
-    .bind(new.repository.as_str())
-    .bind(new.digest.to_string())
-    .bind(blobs)
-    .bind(tags)
-    .fetch_one(tx)
+    .bind(Value::from_iter(wanted).to_string())
+    .fetch_all(tx)
     .await?;
     Ok(known)
 }
+
+/// What a push changes beside its tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// The manifest is not there yet.
+    New,
+    /// It is there under another type.
+    Type,
+    /// Nothing.
+    Tags,
+}
+
+/// Forgets what a manifest names that comes under another type.
+const FORGET: &str =
+    "DELETE FROM manifest_references WHERE manifest_id = (SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2);";
 
 /// Stores the manifest and what it names.
 const STORE: &str = "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, annotations, bytes, created_at)
         VALUES ($1, $2, $7, $8, $9, $10, $11, $3)
         ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = excluded.media_type, artifact_type = excluded.artifact_type,
             subject = excluded.subject, annotations = excluded.annotations;
-    DELETE FROM manifest_references WHERE manifest_id = (SELECT id FROM manifests WHERE repository_id = $1 AND digest = $2);
     INSERT INTO manifest_references (manifest_id, kind, digest)
-        SELECT m.id, 'blob', w.value FROM manifests m, json_each($12) w WHERE m.repository_id = $1 AND m.digest = $2
-        ON CONFLICT DO NOTHING;
-    INSERT INTO manifest_references (manifest_id, kind, digest)
-        SELECT m.id, 'manifest', w.value FROM manifests m, json_each($13) w WHERE m.repository_id = $1 AND m.digest = $2
+        SELECT m.id, w.kind, w.value FROM manifests m,
+            (SELECT 'blob' AS kind, value FROM json_each($12) UNION ALL SELECT 'manifest', value FROM json_each($13)) w
+        WHERE m.repository_id = $1 AND m.digest = $2
         ON CONFLICT DO NOTHING;";
+
+/// Says of a manifest that was there already that it is needed.
+const NEED: &str = "UPDATE manifests SET unneeded_since = NULL WHERE repository_id = $1 AND digest = $2 AND unneeded_since IS NOT NULL;";
 
 /// Moves the tags and writes a push for each into the outbox.
 const MOVE_TAGS: &str =
-    "UPDATE manifests SET unneeded_since = NULL WHERE repository_id = $1 AND digest = $2 AND unneeded_since IS NOT NULL;
-    INSERT INTO tags (repository_id, name, digest, updated_at) SELECT $1, w.value, $2, $3 FROM json_each($4) w WHERE true
+    "INSERT INTO tags (repository_id, name, digest, updated_at) SELECT $1, w.value, $2, $3 FROM json_each($4) w WHERE true
         ON CONFLICT (repository_id, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at;
     INSERT INTO push_events (repository, tag, digest, account, pushed_at)
         SELECT $5, w.value, $2, $6, $3 FROM json_each($4) w ORDER BY w.key RETURNING id";
 
-/// Both; `blobs` only of a manifest that is not there yet. Returns the ids of the pushes, in the order of the tags.
-async fn write(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, tags: &str, blobs: Option<&str>) -> Result<Vec<i64>, Error> {
-    // One script: each way to the database's thread and back costs as much as what it does there.
-    static STORE_AND_MOVE_TAGS: LazyLock<String> = LazyLock::new(|| format!("{STORE} {MOVE_TAGS}"));
-    let script = if blobs.is_some() { STORE_AND_MOVE_TAGS.as_str() } else { MOVE_TAGS };
-    let told = sqlx::query_scalar(script)
+/// All that a push changes, by one script. Returns the ids of the pushes, in the order of the tags.
+async fn write(tx: &mut SqliteConnection, repository: i64, new: &NewManifest, change: Change) -> Result<Vec<i64>, Error> {
+    static NEW: LazyLock<String> = LazyLock::new(|| format!("{STORE} {MOVE_TAGS}"));
+    static TYPE: LazyLock<String> = LazyLock::new(|| format!("{FORGET} {STORE} {NEED} {MOVE_TAGS}"));
+    static TAGS: LazyLock<String> = LazyLock::new(|| format!("{NEED} {MOVE_TAGS}"));
+    let script = match change {
+        Change::New => &NEW,
+        Change::Type => &TYPE,
+        Change::Tags => &TAGS,
+    };
+    let told = sqlx::query_scalar(script.as_str())
         .bind(repository)
         .bind(new.digest.to_string())
         .bind(new.now)
-        .bind(tags)
+        .bind(json!(new.tags.iter().map(Tag::as_str).collect::<Vec<_>>()).to_string())
         .bind(new.repository.as_str())
         .bind(&new.account);
-    let Some(blobs) = blobs else { return Ok(told.fetch_all(tx).await?) };
+    if change == Change::Tags {
+        return Ok(told.fetch_all(tx).await?);
+    }
     let told = told
         .bind(&new.media_type)
         .bind(&new.artifact_type)
         .bind(new.subject.as_ref().map(Digest::to_string))
         .bind(&new.annotations)
         .bind(&new.bytes[..])
-        .bind(blobs)
+        .bind(array(&new.blobs))
         .bind(array(&new.manifests));
     Ok(told.fetch_all(tx).await?)
 }
@@ -388,6 +458,31 @@ mod tests {
         let told: Vec<String> = pushes::unhandled(&db, 99).await.unwrap().into_iter().map(|push| push.tag.to_string()).collect();
         assert_eq!(told, ["t0", "t2", "t3", "t4", "t5"]);
         assert!(!db.queue().with(|state| state.working));
+    }
+
+    #[tokio::test]
+    async fn what_one_stores_is_known_of_those_behind_it() {
+        let (_dir, db) = opened().await;
+        // One manifest under three tags, the last time as another type, in a repository that the first makes: its seven bytes count once.
+        let same = |number: usize, media_type: &str| NewManifest {
+            tags: vec![format!("s{number}").parse().unwrap()],
+            media_type: media_type.into(),
+            manifests: vec![Digest::of(media_type.as_bytes())],
+            ..new(0, vec![])
+        };
+        let mut all = vec![same(0, "m"), same(1, "m"), same(2, "x")];
+        all.extend((1..6).map(|number| new(number, vec![])));
+        let answers = at_once(&db, all).await;
+        let stored: Vec<bool> = answers.iter().map(|answer| matches!(answer, Ok(Put::Stored(ids)) if ids.len() == 1)).collect();
+        assert_eq!(stored, [true, true, true, true, true, true, true, false], "{answers:?}");
+        assert!(matches!(answers.last(), Some(Err(Error::OverQuota { used: 35, .. }))));
+        for number in 0..3 {
+            let tag = format!("s{number}").parse().unwrap();
+            let found = manifests::get(&db, &"1/a".parse().unwrap(), &tag).await.unwrap().unwrap();
+            assert_eq!((found.media_type.as_str(), found.digest), ("x", new(0, vec![]).digest));
+        }
+        let named: Vec<String> = sqlx::query_scalar("SELECT digest FROM manifest_references").fetch_all(db.read()).await.unwrap();
+        assert_eq!(named, [Digest::of(b"x").to_string()]);
     }
 
     #[tokio::test]
