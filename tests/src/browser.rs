@@ -44,8 +44,14 @@ impl Browser {
         command.args(["--port=0", "--log-level=WARNING"]).env("TMPDIR", profile.path()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut driver = command.spawn().unwrap_or_else(|error| absent(&command, &error));
         let mut said = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = said.find_map(|line| line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned()));
-        let port = port.unwrap_or_else(|| panic!("chromedriver did not say on which port it listens"));
+        let mut before = Vec::new();
+        let port = said.find_map(|line| {
+            let port = line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned());
+            before.push(line);
+            port
+        });
+        let port =
+            port.unwrap_or_else(|| panic!("chromedriver ended ({:?}) without saying on which port it listens: {before:?}", driver.wait()));
         std::thread::spawn(move || said.for_each(drop));
         let base = format!("http://127.0.0.1:{port}/session");
         let mut browser = Self { client: web::client(), session: String::new(), base, driver: Some(driver), _profile: profile };

@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     extract::{ConnectInfo, DefaultBodyLimit, Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -27,7 +27,7 @@ use crate::{
     },
     console, engine_files,
     error::Problem,
-    graphql,
+    graphql, refused_body,
     routes::Routes,
     sbom, served_report, tools,
 };
@@ -62,7 +62,8 @@ pub fn router(app: Arc<App>, registry: Router) -> Router {
     let registry = registry.layer(from_fn_with_state(app.clone(), auth::registry::middleware));
     let api = routes().router().with_state(app);
     let header = |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
-    api.layer(header(header::X_FRAME_OPTIONS, "DENY"))
+    api.layer(from_fn(refused_body::read_away))
+        .layer(header(header::X_FRAME_OPTIONS, "DENY"))
         .merge(registry)
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))

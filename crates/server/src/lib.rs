@@ -24,6 +24,7 @@ mod known;
 mod listen;
 pub mod ops;
 pub mod pushed_image;
+mod refused_body;
 pub mod review_queue;
 mod routes;
 pub mod runs;
