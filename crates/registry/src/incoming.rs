@@ -13,10 +13,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Most pieces in a batch, so that a body sent byte by byte does not cost 32 bytes each.
 const BATCH_PIECES: usize = 4096;
 
-/// How much of an unwanted body is read so that the client gets to read our answer instead of a reset connection.
-const DRAIN_BYTES: usize = 8 << 20;
-
-/// And for how long.
+/// For how long an unwanted body is read.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// Why a body ended early.
@@ -106,13 +103,14 @@ impl Incoming {
         Ok(Some(all.freeze()))
     }
 
-    /// Reads and forgets what is still coming, within bounds.
-    pub async fn drain(&mut self) {
+    /// Reads and forgets what is still coming, `most` bytes and a few seconds of it, so that the client gets to read our answer instead of a reset
+    /// connection.
+    pub async fn drain(&mut self, most: usize) {
         if self.waits {
             return;
         }
         let all = async {
-            let mut left = DRAIN_BYTES;
+            let mut left = most;
             while let Ok(Some(piece)) = self.piece().await {
                 left = left.saturating_sub(piece.len());
                 if left == 0 {

@@ -10,7 +10,7 @@ pub mod document;
 pub mod door;
 pub mod garbage;
 mod holds;
-mod incoming;
+pub mod incoming;
 mod manifests;
 pub mod options;
 pub mod paging;
@@ -49,6 +49,9 @@ pub use crate::{
     tap::{Tap, TapFactory},
 };
 use crate::{holds::Holds, incoming::Incoming, quota::Quotas, refusal::shortened, request::Asking, route::Target, sessions::Sessions};
+
+/// How much of an unwanted body is read away.
+const DRAIN_BYTES: usize = 8 << 20;
 
 /// What the registry could not do for the server.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +130,7 @@ async fn handle(inner: Arc<Inner>, request: Request) -> Response {
     match dispatch(&inner, &parts, &mut body).await {
         Ok(response) => response,
         Err(refusal) => {
-            body.drain().await;
+            body.drain(DRAIN_BYTES).await;
             let refusal = if parts.method == Method::HEAD { refusal.without_body() } else { refusal };
             refusal.into_response()
         }

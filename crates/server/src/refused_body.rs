@@ -2,7 +2,10 @@
 //! connection that is closed with bytes unread is reset. So what a refused request still sends is read away first, within bounds.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,40 +17,38 @@ use axum::{
     response::Response,
 };
 use futures_util::{StreamExt, stream};
+use registry::incoming::Incoming;
 
 /// Most that is read of it, bytes.
 const MOST: usize = 32 << 20;
 
-/// And for how long.
+/// How long the client may be silent meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the rest of a request that is refused. A client that waits to be asked for its body sends none, and is not asked.
+/// Reads the rest of a request that is refused. A client that waits to be asked for its body, and was not, sends none.
 pub async fn read_away(request: Request, next: Next) -> Response {
     let waits = request.headers().contains_key(header::EXPECT);
     let (parts, body) = request.into_parts();
-    let shared = Arc::new(Mutex::new(body.into_data_stream()));
-    let response = next.run(Request::from_parts(parts, lent(shared.clone()))).await;
-    if response.status().is_client_error() && !waits {
-        let mut rest = lent(shared).into_data_stream();
-        // Running out of time is as good as being done: the connection is closed then.
-        let _ = tokio::time::timeout(PATIENCE, discard(&mut rest)).await;
+    let sent = Arc::new(Sent { body: Mutex::new(body.into_data_stream()), was_asked: AtomicBool::new(false) });
+    let response = next.run(Request::from_parts(parts, lent(sent.clone()))).await;
+    if response.status().is_client_error() {
+        let waits = waits && !sent.was_asked.load(Ordering::Relaxed);
+        Incoming::new(lent(sent), PATIENCE, waits).drain(MOST).await;
     }
     response
 }
 
-async fn discard(rest: &mut BodyDataStream) {
-    let mut left = MOST;
-    while let Some(Ok(piece)) = rest.next().await {
-        left = left.saturating_sub(piece.len());
-        if left == 0 {
-            return;
-        }
-    }
+struct Sent {
+    body: Mutex<BodyDataStream>,
+    was_asked: AtomicBool,
 }
 
 /// The body, of which whoever asks next gets the next piece.
-fn lent(body: Arc<Mutex<BodyDataStream>>) -> Body {
-    Body::from_stream(stream::poll_fn(move |context| body.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(context)))
+fn lent(sent: Arc<Sent>) -> Body {
+    Body::from_stream(stream::poll_fn(move |context| {
+        sent.was_asked.store(true, Ordering::Relaxed);
+        sent.body.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(context)
+    }))
 }
 
 #[cfg(test)]
@@ -88,5 +89,6 @@ mod tests {
         assert_eq!(read("/later", false).await, (33, "too much: 1048576".to_owned()));
         assert_eq!(read("/good", false).await, (0, "yes".to_owned()));
         assert_eq!(read("/at-once", true).await, (0, "no".to_owned()));
+        assert_eq!(read("/later", true).await, (33, "too much: 1048576".to_owned()));
     }
 }

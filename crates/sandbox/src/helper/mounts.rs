@@ -37,7 +37,7 @@ use crate::{
 const STATE_BYTES: u64 = 4 << 20;
 
 /// Where runtimes look for control groups.
-const TREE: &str = "/sys/fs/cgroup";
+const TREE: &str = system::GROUPS;
 
 /// The private file systems.
 pub(crate) struct Private {

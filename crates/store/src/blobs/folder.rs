@@ -4,10 +4,10 @@ use std::{
     fs::{self, DirEntry, File},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use model::digest::Digest;
+use model::digest::{Algorithm, Digest};
 
 use super::{Stored, shelf, sync_folder};
 use crate::error::Error;
@@ -16,12 +16,14 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     root: Arc<Path>,
+    /// The hash functions whose shelves this process knows to be durable.
+    shelved: Arc<Mutex<Vec<Algorithm>>>,
 }
 
 impl Folder {
     pub(super) fn open(root: &Path) -> Result<Self, Error> {
         fs::create_dir_all(root).map_err(|source| Error::file("create folder", root, source))?;
-        Ok(Self { root: root.into() })
+        Ok(Self { root: root.into(), shelved: Arc::default() })
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -50,28 +52,28 @@ impl Folder {
     /// Two syncs: one for the bytes and one for the name.
     pub(super) fn adopt(&self, file: &File, from: &Path, digest: &Digest) -> Result<(), Error> {
         file.sync_data().map_err(|source| Error::file("make durable", from, source))?;
+        self.make_shelves(digest.algorithm())?;
         let to = self.path(digest);
-        let folder = to.parent().unwrap_or(&self.root);
-        match fs::rename(from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && from.exists() => {
-                self.make_shelves(folder.parent().unwrap_or(&self.root))?;
-                fs::rename(from, &to).map_err(|source| Error::file("rename into place", &to, source))?;
-            }
-            Err(error) => return Err(Error::file("rename into place", to, error)),
-        }
-        sync_folder(folder)
+        fs::rename(from, &to).map_err(|source| Error::file("rename into place", &to, source))?;
+        sync_folder(to.parent().unwrap_or(&self.root))
     }
 
-    /// Creates the folders of the first two hex characters, all 256 at once: each of them would otherwise cost a push two syncs, because its own
-    /// name must be durable before a blob in it is.
-    fn make_shelves(&self, algorithm: &Path) -> Result<(), Error> {
+    /// Creates the folders of the first two hex characters, all at once: each of them would otherwise cost a push two syncs. The name of a folder must be
+    /// durable before a blob in it is, so everybody waits for whoever comes first, and a process does not trust what one before it left.
+    fn make_shelves(&self, algorithm: Algorithm) -> Result<(), Error> {
+        let mut shelved = self.shelved.lock().unwrap_or_else(PoisonError::into_inner);
+        if shelved.contains(&algorithm) {
+            return Ok(());
+        }
+        let shelves = self.root.join(algorithm.as_str());
         for number in u8::MIN..=u8::MAX {
-            let shelf = algorithm.join(format!("{number:02x}"));
+            let shelf = shelves.join(format!("{number:02x}"));
             fs::create_dir_all(&shelf).map_err(|source| Error::file("create folder", shelf, source))?;
         }
-        sync_folder(algorithm)?;
-        sync_folder(&self.root)
+        sync_folder(&shelves)?;
+        sync_folder(&self.root)?;
+        shelved.push(algorithm);
+        Ok(())
     }
 
     pub(super) fn remove(&self, digest: &Digest) -> Result<bool, Error> {
